@@ -1,0 +1,46 @@
+// Starts Chromium for a spec: its own profile, no traffic of its own, gone when closed.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium } from 'playwright-core';
+
+export type Browser = {
+  context: BrowserContext;
+  /** Give it to the next launch to come back as the same person after a restart. */
+  userDataDir: string;
+  /** Closes the browser, and removes the profile if the launch made it. */
+  close(): Promise<void>;
+};
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Launches with a profile of its own, or with the given one, which the caller then owns. Reads CHROMIUM, which `npm test` sets. */
+export async function launchChromium({
+  userDataDir,
+  args = [],
+}: {
+  userDataDir?: string;
+  args?: string[];
+} = {}): Promise<Browser> {
+  const folder = userDataDir ?? (await mkdtemp(join(tmpdir(), 'secure-chromium-')));
+  const context = await chromium.launchPersistentContext(folder, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    chromiumSandbox: false,
+    args: [...flags, ...args],
+  });
+  const close = async () => {
+    await context.close();
+    // Chromium's last writes may still arrive while the folder goes.
+    if (userDataDir === undefined) await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  };
+  return { context, userDataDir: folder, close };
+}
