@@ -3,7 +3,7 @@ import { bytesN, choice, type Decoded, list8, list16, numberOf, optional, struct
 import { nodeErrorCode } from './errors.ts';
 import { didCodec, gTagCodec, opIdCodec, rosterTagCodec, uidCodec } from './ids.ts';
 import { limits } from './limits.ts';
-import { clientAuth, clientHello, nodeAuth, nodeHello } from './login-messages.ts';
+import { clientAuth, clientHello, nameClaim, nodeAuth, nodeHello } from './login-messages.ts';
 import { userName } from './names.ts';
 
 /** Chosen by the client, counting up; the answer repeats it. */
@@ -72,6 +72,8 @@ export type ClientMessage = Decoded<typeof clientMessage>;
 export const directoryEntry = struct({
   uid: uidCodec,
   username: userName,
+  /** The person's own signature over the name: the node can withhold names, not invent them. */
+  claim: nameClaim,
   certificate: vec16(limits.certificateBytes),
   devices: list8(
     struct({ deviceCert: vec16(limits.deviceCertBytes), lockKeys: list8(vec16(limits.lockKeyBytes), limits.lockKeysPerDevice) }),

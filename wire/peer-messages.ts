@@ -3,12 +3,14 @@ import { bytesN, choice, type Decoded, list8, list16, struct, u32, u64, vec32 } 
 import { didCodec, frameIdCodec, opIdCodec } from './ids.ts';
 import { limits } from './limits.ts';
 
+const linkGroups = struct({ tokens: list8(bytesN(16), limits.groupTokens) });
+
 /** The first messages on a link: nothing else is parsed before both have come. */
 export const linkConfirmMessage = choice('type', {
   'link-hello': [0x51, struct({ nonce: bytesN(32) })],
   /** signature: Sig(device, "link", link hash); tokens: one 16-byte blinded token per shared group, sorted, padded with random ones to 32 */
   'link-proof': [0x52, struct({ signature: bytesN(64) })],
-  'link-groups': [0x53, struct({ tokens: list8(bytesN(16), limits.groupTokens) })],
+  'link-groups': [0x53, linkGroups],
 });
 export type LinkConfirmMessage = Decoded<typeof linkConfirmMessage>;
 
@@ -27,6 +29,8 @@ export type DeviceRanges = Decoded<typeof deviceRanges>;
 const group = { gid: opIdCodec };
 
 export const peerMessage = choice('type', {
+  /** Again whenever my groups or epochs change. */
+  'link-groups': [0x53, linkGroups],
   /** One frame, whole. */
   frame: [0x54, struct({ frame: vec32(limits.frameBytes) })],
   /** I have stored these: answers a frame, or offers them. */
