@@ -2,6 +2,8 @@
 import type { KeyRefusalCode } from './key-refusal.ts';
 import { type Packet, packetTag } from './packets.ts';
 
+/** A key file of 256 KiB with nothing but the shortest signatures has fewer. */
+export const packetsMost = 4096;
 /** GnuPG makes 2047-bit "2048" keys. */
 export const rsaBitsLeast = 2047;
 /** Larger moduli and exponents only make others compute. */

@@ -6,7 +6,7 @@ import type { Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { hash } from './hash.ts';
 import { uidOf } from './identity.ts';
-import { isPrimary, keyFault, rsaBitsLeast, whatElse, worthParsing } from './key-packets.ts';
+import { isPrimary, keyFault, packetsMost, rsaBitsLeast, whatElse, worthParsing } from './key-packets.ts';
 import { KeyRefusal, type KeyRefusalCode } from './key-refusal.ts';
 import { algorithmWords, printable } from './key-words.ts';
 import {
@@ -30,7 +30,6 @@ const clockSkew = 300_000;
 export const keyFileBytes = 256 * KiB;
 /** More user ids or subkeys than anyone has; each costs a signature check. */
 const partsMost = 64;
-const packetsMost = 4096;
 const certificatesCached = 2048;
 
 const { hash: hashes, symmetric, aead, s2k, compression, publicKey: algorithms, curve } = openpgp.enums;
