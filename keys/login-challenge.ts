@@ -116,7 +116,11 @@ function isMacGood({ th1, macKey }: OpenChallenge, auth: ClientAuth): boolean {
 /** What the client knows of the node before it dials: the key it pinned, the id that an invite names, both or nothing. */
 export type ExpectedNode = { readonly nodePub: Uint8Array | undefined; readonly nodeId: NodeId | undefined };
 
-export type CheckedHello = { outcome: 'good'; th0: Uint8Array; th1: Uint8Array } | { outcome: 'other-node' | 'bad-signature' };
+export type CheckedHello =
+  | { outcome: 'good'; th0: Uint8Array; th1: Uint8Array }
+  /** A hard stop: another key than the pinned one, or than the invite named. */
+  | { outcome: 'other-node' }
+  | { outcome: 'bad-signature' };
 
 /** Comes before any use of a private key. */
 export async function checkNodeHello(parts: {
