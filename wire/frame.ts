@@ -1,7 +1,8 @@
 // A frame: one sealed message on the mesh, signed by its author so that anybody can pass it on (spec/protocol.md §5).
-import { bytesN, type Codec, checked, type Decoded, list8, numberOf, struct, typed, u32, u64, vec32 } from './codec.ts';
+import { bytesN, checked, type Decoded, list8, numberOf, struct, typed, u32, u64, vec32 } from './codec.ts';
 import { didCodec, frameIdCodec, opIdCodec } from './ids.ts';
 import { limits } from './limits.ts';
+import { padded } from './padding.ts';
 import { WireRefusal } from './refusal.ts';
 
 const chained = {
@@ -36,8 +37,8 @@ const overhead = frameHeaderBytes + tagBytes + frameSignatureBytes;
 export const largestPlaintext = 32 * 1024;
 
 const ciphertext = checked(vec32(limits.frameBytes - overhead + tagBytes), (bytes) => {
-  const padded = bytes.length - tagBytes;
-  if (padded < smallestPadding || padded > largestPlaintext || (padded & (padded - 1)) !== 0)
+  const size = bytes.length - tagBytes;
+  if (size < smallestPadding || size > largestPlaintext || (size & (size - 1)) !== 0)
     throw new WireRefusal('bad-value', 'frame size');
   return bytes;
 });
@@ -57,24 +58,4 @@ const inner = struct({
 export type FramePlaintext = Decoded<typeof inner>;
 
 /** The plaintext, then 0x80 and zeros up to 256 · 2^k bytes. */
-export const paddedPlaintext: Codec<FramePlaintext> = {
-  write(out, value) {
-    inner.write(out, value);
-    out.putNumber(0x80, 1);
-    let padded = smallestPadding;
-    while (padded < out.length) padded *= 2;
-    if (padded > largestPlaintext) throw new WireRefusal('too-large', 'plaintext');
-    out.put(new Uint8Array(padded - out.length));
-  },
-  read(input) {
-    const total = input.left;
-    const value = inner.read(input);
-    const used = total - input.left + 1;
-    if (input.takeNumber(1) !== 0x80) throw new WireRefusal('bad-value', 'padding');
-    if (input.take(input.left).some((byte) => byte !== 0)) throw new WireRefusal('bad-value', 'padding');
-    let padded = smallestPadding;
-    while (padded < used) padded *= 2;
-    if (padded !== total) throw new WireRefusal('bad-value', 'padding');
-    return value;
-  },
-};
+export const paddedPlaintext = padded(inner, { smallest: smallestPadding, largest: largestPlaintext });

@@ -2,6 +2,7 @@
 import { bytesN, choice, type Decoded, struct, text16, u16, u32, vec16 } from './codec.ts';
 import { didCodec } from './ids.ts';
 import { limits } from './limits.ts';
+import { padded } from './padding.ts';
 
 const payload = choice('kind', {
   /** May I connect? Nonce to be repeated, so that the answer is fresh. lockKey: where to seal the answer. */
@@ -33,6 +34,9 @@ export const signedSignal = struct({
   /** Sig(from, "signal", body) */
   signature: bytesN(64),
 });
+
+/** What is sealed: 512 · 2^k bytes, so that a knock, an answer and a candidate look the same. A description above about 8000 bytes does not fit. */
+export const paddedSignal = padded(signedSignal, { smallest: 512, largest: 8192 });
 
 /** What the node or another peer passes on. */
 export const sealedSignal = struct({
