@@ -24,6 +24,7 @@ const commands = {
   start: async (args) => {
     install({ dev: false });
     await build();
+    if (process.env.npm_lifecycle_event !== undefined) stopWithParent();
     await run('node', args);
   },
   dev: (args) => dev(args),
@@ -340,6 +341,17 @@ async function run(name, args) {
   await esbuild.stop();
   process.argv.splice(1, process.argv.length, file, ...args);
   await import(pathToFileURL(file).href);
+}
+
+// npm passes a SIGTERM to the shell between it and us, and that shell ends without passing it on.
+function stopWithParent() {
+  const parent = process.ppid;
+  const watching = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watching);
+    process.kill(process.pid, 'SIGTERM');
+  }, 200);
+  watching.unref();
 }
 
 /** Builds, runs the node, and does both again when a source changes. */
