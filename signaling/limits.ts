@@ -1,0 +1,48 @@
+// What one client may cost the node: rates, counts and times that clients need not know. What both ends agree on stands in wire/limits.ts.
+
+const KiB = 1024;
+const minute = 60_000;
+
+export const nodeLimits = {
+  /** About 100 MB of memory, and below the usual limit of open files of a service. */
+  sockets: 10_000,
+  /** A household or an office behind one address; loopback, where proxies and specs come from, is not held to it. */
+  socketsPerAddress: 200,
+  /** Sockets that have not logged in: strangers must not use up all sockets. */
+  strangers: 2_000,
+  /** Until ClientHello has come. */
+  helloTime: 10_000,
+  /** Pings without an answer before a socket counts as dead: 50 to 75 s. */
+  missedHeartbeats: 2,
+  /** Challenges waiting for their answer; those by hand, which live 20 times as long, may take half. */
+  challenges: 2_000,
+  /** Requests of one socket. Above that its messages wait, they are not refused. */
+  requestsPerSecond: 50,
+  requestsBurst: 200,
+  /** Full logins and registrations of one address: each costs OpenPGP work. */
+  loginsPerSecond: 1,
+  loginsBurst: 10,
+  /** Of one account: nobody walks through the names. */
+  nameLookUpsPerHour: 30,
+  /** Of one account: each member of the largest group, and again. */
+  uidLookUpsPerHour: 3_000,
+  /** Unread by one client; then it is cut off. Holds the largest answer several times. */
+  outgoingBytes: 1024 * KiB,
+  /** Answers above this are written out before the next request is read. */
+  largeAnswerBytes: 16 * KiB,
+  /** One answer to get-log or get-mail; the largest entry fits. */
+  pageBytes: 200 * KiB,
+  /** Shards put by one account and not yet named by an append: the largest commit to 1000 members has 64. */
+  stagedShards: 64,
+  stagedBytes: 2 * 1024 * KiB,
+  stagedAge: 60 * minute,
+  /** Heirs of a group key that may append. */
+  appendKeys: 4,
+  /** Mail of one sender in a person's or device's box. */
+  mailsPerSenderAndPerson: 8,
+  /** How often what has expired is removed. */
+  sweep: 10 * minute,
+  logLinesPerSecond: 50,
+} as const;
+
+export type NodeLimits = { readonly [Name in keyof typeof nodeLimits]: number };

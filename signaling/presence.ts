@@ -1,0 +1,135 @@
+// Who is online, who of them follows which group, and whom to tell. In memory only.
+import { encode } from '../wire/codec.ts';
+import { asRosterTag, type Did, type GTag, type RosterTag, type Uid } from '../wire/ids.ts';
+import { limits } from '../wire/limits.ts';
+import { type Mailbox, nodeMessage } from '../wire/node-messages.ts';
+
+/** A device with a socket. */
+export interface Attendee {
+  readonly uid: Uid;
+  readonly did: Did;
+  /** What it follows; set by Presence. */
+  follows: Follows | undefined;
+  /** Sends what it did not ask for. */
+  push(message: Uint8Array): void;
+}
+
+/** As keys. */
+export type Follows = { readonly logs: readonly string[]; readonly rosters: readonly string[] };
+
+/** One character per byte: the smallest form that a Map can hold. */
+export function keyOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).latin1Slice();
+}
+
+export class Presence {
+  readonly #devices = new Map<string, Attendee>();
+  readonly #persons = new Map<string, Attendee[]>();
+  readonly #logs = new Map<string, Set<Attendee>>();
+  readonly #rosters = new Map<string, Set<Attendee>>();
+
+  get online(): number {
+    return this.#devices.size;
+  }
+
+  /** The one that the newcomer replaces: same device, older socket. It has left when this returns. */
+  join(attendee: Attendee): Attendee | undefined {
+    const older = this.#devices.get(keyOf(attendee.did));
+    if (older !== undefined) this.leave(older);
+    this.#devices.set(keyOf(attendee.did), attendee);
+    const person = keyOf(attendee.uid);
+    this.#persons.set(person, [...(this.#persons.get(person) ?? []), attendee]);
+    return older;
+  }
+
+  /** Harmless for one who has left. */
+  leave(attendee: Attendee): void {
+    const device = keyOf(attendee.did);
+    if (this.#devices.get(device) !== attendee) return;
+    this.#unfollow(attendee, { logs: [], rosters: [] });
+    this.#devices.delete(device);
+    const person = keyOf(attendee.uid);
+    const others = (this.#persons.get(person) ?? []).filter((one) => one !== attendee);
+    if (others.length > 0) this.#persons.set(person, others);
+    else this.#persons.delete(person);
+  }
+
+  find(device: string): Attendee | undefined {
+    return this.#devices.get(device);
+  }
+
+  /** Replaces what the attendee follows, tells the others, and gives the rosters that it is to be sent, one message each. */
+  follow(attendee: Attendee, groups: { gTag: GTag; rosterTag: RosterTag }[]): Uint8Array[] {
+    const logs = [...new Set(groups.map(({ gTag }) => keyOf(gTag)))];
+    const tags = new Map(groups.map(({ rosterTag }) => [keyOf(rosterTag), rosterTag]));
+    const before = new Set(attendee.follows?.rosters);
+    this.#unfollow(attendee, { logs, rosters: [...tags.keys()] });
+    attendee.follows = { logs, rosters: [...tags.keys()] };
+
+    for (const log of logs) add(this.#logs, log, attendee);
+    for (const roster of tags.keys()) {
+      add(this.#rosters, roster, attendee);
+      if (!before.has(roster)) this.#announce(roster, attendee, 1);
+    }
+    return [...tags].map(([roster, rosterTag]) => {
+      const others = [...(this.#rosters.get(roster) ?? [])].filter((one) => one !== attendee);
+      const online = others.slice(0, limits.rosterDevices).map(({ did }) => did);
+      return encode(nodeMessage, { type: 'roster', rosterTag, online });
+    });
+  }
+
+  logGrew(gTag: GTag, no: number, by: Attendee): void {
+    const message = encode(nodeMessage, { type: 'log-grew', gTag, no });
+    for (const follower of this.#logs.get(keyOf(gTag)) ?? []) if (follower !== by) follower.push(message);
+  }
+
+  mailCame(box: Mailbox, no: number): void {
+    const message = encode(nodeMessage, { type: 'mail-came', box, no });
+    for (const reader of this.#readersOf(box)) reader.push(message);
+  }
+
+  #readersOf(box: Mailbox): Iterable<Attendee> {
+    switch (box.of) {
+      case 'person':
+        return this.#persons.get(keyOf(box.uid)) ?? [];
+      case 'device': {
+        const device = this.#devices.get(keyOf(box.did));
+        return device === undefined ? [] : [device];
+      }
+      case 'group':
+        return this.#logs.get(keyOf(box.gTag)) ?? [];
+      default:
+        return box satisfies never;
+    }
+  }
+
+  #unfollow(attendee: Attendee, kept: Follows): void {
+    for (const log of attendee.follows?.logs ?? []) if (!kept.logs.includes(log)) remove(this.#logs, log, attendee);
+    for (const roster of attendee.follows?.rosters ?? []) {
+      if (kept.rosters.includes(roster)) continue;
+      remove(this.#rosters, roster, attendee);
+      this.#announce(roster, attendee, 0);
+    }
+    attendee.follows = undefined;
+  }
+
+  #announce(roster: string, attendee: Attendee, online: 0 | 1): void {
+    const others = this.#rosters.get(roster);
+    if (others === undefined) return;
+    const rosterTag = Buffer.from(roster, 'latin1');
+    const message = encode(nodeMessage, { type: 'presence', rosterTag: asRosterTag(rosterTag), did: attendee.did, online });
+    for (const other of others) if (other !== attendee) other.push(message);
+  }
+}
+
+function add(sets: Map<string, Set<Attendee>>, name: string, attendee: Attendee): void {
+  const set = sets.get(name);
+  if (set === undefined) sets.set(name, new Set([attendee]));
+  else set.add(attendee);
+}
+
+function remove(sets: Map<string, Set<Attendee>>, name: string, attendee: Attendee): void {
+  const set = sets.get(name);
+  set?.delete(attendee);
+  if (set?.size === 0) sets.delete(name);
+}
