@@ -70,6 +70,8 @@ describe('layers', () => {
     assert.equal(caught('mesh/a.ts', "const b = await import('../peer/b.ts');"), 1);
     assert.equal(caught('mesh/a.ts', 'const b = await import(`../peer/b.ts`);'), 1);
     assert.equal(caught('mesh/a.ts', 'const b = await import(name);'), 1);
+    assert.equal(caught('mesh/a.ts', 'const b = await import(odd ? name : other);'), 1);
+    assert.equal(caught('mesh/a.ts', 'class A { import(name: string) {} }; agent.import(name);'), 0);
     assert.equal(caught('mesh/a.ts', "let b: import('../signaling/b.ts').B;"), 1);
     assert.equal(caught('signaling/a.ts', "import {\n  b,\n  type C,\n} from '../mesh/b.ts';"), 1);
     assert.equal(caught('web/a.ts', "import '../peer/b.ts';"), 1);

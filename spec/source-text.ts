@@ -10,7 +10,8 @@ export type SourceText = {
 // A slash after one of these begins a regular expression, after anything else it divides.
 const beforeRegExp = /(?:^|[=([{,;:!&|?+\-*%<>~^}]|\b(?:return|typeof|case|in|of|void|delete|do|else|yield|await))\s*$/;
 const importOf = /\bimport\s*(?:type\s*)?(?:[\w$\s{},*]*\bfrom\s*)?"(\d+)"|\bexport\s*(?:type\s*)?[\w$\s{},*]*\bfrom\s*"(\d+)"/g;
-const dynamicImportOf = /(?<![.\w$])import\s*\(\s*(?:"(\d+)"\s*[,)])?/g;
+// A method may be called import: its parameters have types.
+const dynamicImportOf = /(?<![.\w$])import\s*\((?!\s*(?:\)|[\w$]+\s*\??:))\s*(?:"(\d+)"\s*[,)])?/g;
 
 export function readSource(text: string): SourceText {
   const strings: string[] = [];
