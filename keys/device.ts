@@ -8,6 +8,7 @@ import { WireRefusal } from '../wire/refusal.ts';
 import { isTorsionFree, type SigningKey, signingKeyFromSeed, verifyStrictly } from './ed25519.ts';
 import { didOf } from './identity.ts';
 import { KeyRefusal } from './key-refusal.ts';
+import { secret } from './secret.ts';
 import { agreementKeyFromSeed, agreementPublicKey } from './x25519.ts';
 
 // --- one's own device
@@ -54,7 +55,7 @@ export async function createDevice(parts: {
   const signer = await signingKeyFromSeed(signSeed);
   const certificate = await certify({ ...parts, signer });
   const first = await newLockKey({ no: 1, did: didOf(uid, signer.publicKey), signer, random, now });
-  return { uid, signSeed, certificate, lockKeys: [first] };
+  return secret({ uid, signSeed, certificate, lockKeys: [first] });
 }
 
 /** The same device under a new certificate when less than a third of the old one's life is left. Touches the OpenPGP key once. */
@@ -67,7 +68,7 @@ export async function renewDevice(parts: {
   const { body } = readDeviceCert(secrets.certificate);
   if (now < renewalDue(body)) return 'kept';
   const signer = await signingKeyFromSeed(secrets.signSeed);
-  return { ...secrets, certificate: await certify({ agent, uid: secrets.uid, name: body.name, signer, now }) };
+  return secret({ ...secrets, certificate: await certify({ agent, uid: secrets.uid, name: body.name, signer, now }) });
 }
 
 /** From when on `renewDevice` renews. */
@@ -85,11 +86,11 @@ export async function rotateLockKeys(parts: {
   const kept = secrets.lockKeys.filter(({ createdAt }) => now < createdAt + limits.lockKeyDeletion);
   const newest = secrets.lockKeys.at(-1);
   const isRotationDue = newest === undefined || now >= newest.createdAt + limits.lockKeyRotation;
-  if (!isRotationDue) return kept.length === secrets.lockKeys.length ? 'kept' : { ...secrets, lockKeys: kept };
+  if (!isRotationDue) return kept.length === secrets.lockKeys.length ? 'kept' : secret({ ...secrets, lockKeys: kept });
   const signer = await signingKeyFromSeed(secrets.signSeed);
   const did = didOf(secrets.uid, signer.publicKey);
   const fresh = await newLockKey({ no: (newest?.no ?? 0) + 1, did, signer, random, now });
-  return { ...secrets, lockKeys: [...kept, fresh].slice(-limits.lockKeysPerDevice) };
+  return secret({ ...secrets, lockKeys: [...kept, fresh].slice(-limits.lockKeysPerDevice) });
 }
 
 export type OpenLockKey = {
@@ -102,8 +103,8 @@ export type OpenLockKey = {
   readonly notAfter: number;
 };
 
-/** A device ready to sign and to open what is sealed to it; the keys are held by WebCrypto. */
-export class Device {
+/** A device ready to sign and to open what is sealed to it; the keys are held by WebCrypto. Prints as '[key]'. */
+export type Device = {
   readonly uid: Uid;
   readonly did: Did;
   /** Encoded deviceCert. */
@@ -111,27 +112,7 @@ export class Device {
   readonly signer: SigningKey;
   /** Oldest first; the last is the one to publish. */
   readonly lockKeys: readonly OpenLockKey[];
-
-  constructor(parts: { uid: Uid; did: Did; certificate: Uint8Array; signer: SigningKey; lockKeys: readonly OpenLockKey[] }) {
-    this.uid = parts.uid;
-    this.did = parts.did;
-    this.certificate = parts.certificate;
-    this.signer = parts.signer;
-    this.lockKeys = parts.lockKeys;
-  }
-
-  toString(): string {
-    return '[key]';
-  }
-
-  toJSON(): string {
-    return '[key]';
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return '[key]';
-  }
-}
+};
 
 /** Throws DeviceRefusal if the secrets do not belong together. */
 export async function openDevice(secrets: DeviceSecrets): Promise<Device> {
@@ -145,7 +126,7 @@ export async function openDevice(secrets: DeviceSecrets): Promise<Device> {
       return { no, lockPub, privateKey: await agreementKeyFromSeed(seed), encoded, notAfter };
     }),
   );
-  return new Device({ uid, did, certificate, signer, lockKeys });
+  return secret({ uid, did, certificate, signer, lockKeys });
 }
 
 async function certify(parts: {

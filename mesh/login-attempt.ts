@@ -7,11 +7,10 @@ import { decode, encode } from '../wire/codec.ts';
 import { type NameClaim, nameClaimBody } from '../wire/login-messages.ts';
 import { type ClientMessage, clientMessage, type NodeMessage, nodeMessage } from '../wire/node-messages.ts';
 import { WireRefusal } from '../wire/refusal.ts';
+import type { ConnectionFailure } from './connection-failure.ts';
 import {
-  type ConnectionFault,
   type LoginEffect,
   type LoginEvent,
-  type LoginFailure,
   type LoginPlan,
   type LoginSession,
   type LoginState,
@@ -41,7 +40,7 @@ export type LoginAttemptEvents = {
   /** Of a connected socket. */
   message(message: NodeMessage): void;
   /** Exactly once unless `close` was called; then nothing more comes. */
-  ended(failure: LoginFailure): void;
+  ended(failure: ConnectionFailure): void;
   /** An error that no input should cause, for the log. */
   surprised(error: unknown): void;
 };
@@ -51,6 +50,7 @@ export class LoginAttempt {
   readonly #events: LoginAttemptEvents;
   readonly #socket: Socket;
   #state: LoginState;
+  #proof: 'kept' | 'sent' = 'kept';
   #stopTimer: Stop = () => undefined;
   #isOver = false;
 
@@ -73,9 +73,9 @@ export class LoginAttempt {
     return !this.#isOver && this.#state.at === 'connected';
   }
 
-  /** On which step of the login it is, or that it is connected or failed. */
-  get step(): LoginState['at'] {
-    return this.#state.at;
+  /** 'sent': ClientAuth has gone out, so a registration may have happened although its answer never came. */
+  get proof(): 'kept' | 'sent' {
+    return this.#proof;
   }
 
   send(message: ClientMessage): void {
@@ -83,8 +83,10 @@ export class LoginAttempt {
   }
 
   /** Gives the socket up for this reason. */
-  fail(code: ConnectionFault): void {
-    this.#end({ by: 'connection', code });
+  end(failure: ConnectionFailure): void {
+    if (this.#isOver) return;
+    this.close();
+    this.#events.ended(failure);
   }
 
   /** Without further events. */
@@ -98,12 +100,13 @@ export class LoginAttempt {
     if (this.#isOver) return;
     const message = parsed(bytes);
     if (this.#state.at !== 'connected') this.#happen(message === undefined ? { on: 'malformed' } : { on: 'message', message });
-    else if (message === undefined || message.type === 'node-hello' || message.type === 'node-auth') this.fail('bad-answer');
+    else if (message === undefined || message.type === 'node-hello' || message.type === 'node-auth')
+      this.end({ by: 'connection', code: 'bad-answer' });
     else this.#events.message(message);
   }
 
   #closed(): void {
-    if (this.#state.at === 'connected') this.fail('lost');
+    if (this.#state.at === 'connected') this.end({ by: 'connection', code: 'lost' });
     else this.#happen({ on: 'closed' });
   }
 
@@ -121,6 +124,7 @@ export class LoginAttempt {
         this.#stopTimer = this.#parts.clock.after(effect.ms, () => this.#happen({ on: 'timeout' }));
         return;
       case 'send':
+        if (this.#state.at === 'auth-sent') this.#proof = 'sent';
         this.#socket.send(effect.bytes);
         return;
       case 'connected':
@@ -128,7 +132,7 @@ export class LoginAttempt {
         this.#events.connected(effect.session);
         return;
       case 'fail':
-        this.#end(effect.failure);
+        this.end(effect.failure);
         return;
       case 'pin':
         this.#parts.pin(effect.nodePub).catch((error: unknown) => this.#events.surprised(error));
@@ -177,12 +181,6 @@ export class LoginAttempt {
     }
     this.#events.surprised(error);
     this.#happen({ on: 'surprise' });
-  }
-
-  #end(failure: LoginFailure): void {
-    if (this.#isOver) return;
-    this.close();
-    this.#events.ended(failure);
   }
 }
 

@@ -4,11 +4,11 @@ import type { KeyRefusalCode } from '../keys/key-refusal.ts';
 import type { CheckedHello, ExpectedNode } from '../keys/login-challenge.ts';
 import { equal } from '../wire/bytes.ts';
 import { encode } from '../wire/codec.ts';
-import type { NodeErrorCode } from '../wire/errors.ts';
 import type { Did, Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import type { IceServer, NodeAuth, NodeHello } from '../wire/login-messages.ts';
 import { clientMessage, type NodeMessage } from '../wire/node-messages.ts';
+import type { ConnectionFailure, ConnectionFault } from './connection-failure.ts';
 
 export type LoginPurpose =
   | { purpose: 'login'; username: string }
@@ -34,25 +34,6 @@ export type LoginSession = {
   iceServers: IceServer[];
 };
 
-/** What went wrong on the way to the node, with a sentence for the person. */
-export const connectionFaults = {
-  'bad-address': 'That is no address of a node. It starts with wss://, and with ws:// only on this machine.',
-  unreachable: 'The node cannot be reached. It will be tried again.',
-  lost: 'The connection to the node was lost. It will be tried again.',
-  silent: 'The node does not answer. It will be tried again.',
-  'bad-answer': 'The node answered something that makes no sense. It will be tried again.',
-  'bad-node-signature': 'What answered could not prove that it is the node. It will be tried again.',
-  'other-node':
-    'This address now shows another key than before. Somebody may be posing as the node: nothing more is sent to it. Ask its operator.',
-  broken: 'Something went wrong in this app. It will be tried again.',
-} as const;
-export type ConnectionFault = keyof typeof connectionFaults;
-
-export type LoginFailure =
-  | { by: 'node'; code: NodeErrorCode; retryAfter: number }
-  | { by: 'key'; code: KeyRefusalCode }
-  | { by: 'connection'; code: ConnectionFault };
-
 type Checked = { plan: LoginPlan; nodePub: Uint8Array; th1: Uint8Array };
 
 export type LoginState =
@@ -64,7 +45,7 @@ export type LoginState =
   | ({ at: 'auth-sent'; authBytes: Uint8Array } & Checked)
   | ({ at: 'checking-auth'; fields: NodeAuth['fields'] } & Checked)
   | { at: 'connected'; session: LoginSession }
-  | { at: 'failed'; failure: LoginFailure };
+  | { at: 'failed'; failure: ConnectionFailure };
 
 export type LoginEvent =
   | { on: 'opened' }
@@ -99,7 +80,7 @@ export type LoginEffect =
   | { do: 'pin'; nodePub: Uint8Array }
   | { do: 'connected'; session: LoginSession }
   /** Close the socket. Nothing that differs from failure to failure has been sent. */
-  | { do: 'fail'; failure: LoginFailure };
+  | { do: 'fail'; failure: ConnectionFailure };
 
 /** Milliseconds that each waiting state may last. */
 export const loginTimes = {
@@ -212,7 +193,7 @@ function failConnection(code: ConnectionFault): Step {
   return fail({ by: 'connection', code });
 }
 
-function fail(failure: LoginFailure): Step {
+function fail(failure: ConnectionFailure): Step {
   return [{ at: 'failed', failure }, [{ do: 'fail', failure }]];
 }
 
