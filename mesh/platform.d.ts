@@ -1,5 +1,5 @@
-// What mesh, keys and wire may take from their surroundings: WebCrypto, text coding and abort signals, the same in every
-// browser and in Node. Only mesh/tsconfig.json reads this file; everything not named here is a compile error in mesh.
+// What mesh, keys and wire may take from their surroundings: WebCrypto, text and base64 coding and abort signals, the same in
+// every browser and in Node. Only mesh/tsconfig.json reads this file; everything not named here is a compile error in mesh.
 
 type BufferSource = ArrayBufferView<ArrayBuffer> | ArrayBuffer;
 type KeyType = 'private' | 'public' | 'secret';
@@ -143,6 +143,9 @@ declare var TextDecoder: {
   prototype: TextDecoder;
   new (label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean }): TextDecoder;
 };
+
+declare function atob(base64: string): string;
+declare function btoa(binary: string): string;
 
 interface AbortSignal {
   readonly aborted: boolean;
