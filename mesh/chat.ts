@@ -1,0 +1,354 @@
+// A person's chat on one device: the node, the links, the groups, and what passes between them.
+import { type Device, type DeviceSecrets, openDevice, renewDevice, rotateLockKeys } from '../keys/device.ts';
+import { rosterTagOf } from '../keys/epoch.ts';
+import { nodeIdOf } from '../keys/identity.ts';
+import type { KeyAgent } from '../keys/key-agent.ts';
+import { KeyRefusal } from '../keys/key-refusal.ts';
+import { descriptionHash, linkHash, signLink, verifyLink } from '../keys/link-confirm.ts';
+import { equal, hex } from '../wire/bytes.ts';
+import type { Did, GTag, Gid, NodeId, Uid } from '../wire/ids.ts';
+import type { PeerMessage } from '../wire/peer-messages.ts';
+import { Group } from './group.ts';
+import { GroupLog, type GroupLogNeeds } from './group-log.ts';
+import { Links } from './links.ts';
+import { Membership } from './membership.ts';
+import type { NodeLine } from './node-line.ts';
+import { NodeRefusal } from './node-requests.ts';
+import { type LookUp, People } from './people.ts';
+import type { Clock, DialSocket, IceServerUrls, OpenLink, Random, Stop, Store } from './ports.ts';
+import type { CandidatePolicy } from './sdp.ts';
+import { SignalBox } from './signal-box.ts';
+import { type NodeNews, type NodeState, type PinStore, SignalingClient } from './signaling-client.ts';
+import { Spread } from './spread.ts';
+
+export type ChatParts = {
+  origin: string;
+  account: { uid: Uid; username: string; certificate: Uint8Array };
+  device: DeviceSecrets;
+  /** After a renewal or a rotation of lock keys; on disk when it resolves. */
+  saveDevice(secrets: DeviceSecrets): Promise<void>;
+  start: 'register' | 'login' | 'resume';
+  expectedNodeId: NodeId | undefined;
+  agent: KeyAgent;
+  pins: PinStore;
+  /** Sealed: everything of the chat is kept in it. */
+  store: Store;
+  clock: Clock;
+  random: Random;
+  dialSocket: DialSocket;
+  openLink: OpenLink;
+  candidates: CandidatePolicy;
+  events: ChatEvents;
+};
+
+export type ChatEvents = {
+  /** Something that a screen shows has changed; read it from the chat. */
+  changed(): void;
+  /** One line for the log of this device: never secrets. */
+  note(text: string): void;
+  /** What no input should cause. */
+  surprised(error: unknown): void;
+};
+
+const maintainEvery = 60 * 60_000;
+
+export class Chat {
+  readonly client: SignalingClient;
+  readonly people: People;
+  readonly links: Links;
+  readonly membership: Membership;
+  readonly #parts: ChatParts;
+  readonly #spread: Spread;
+  readonly #signals: SignalBox;
+  readonly #groups = new Map<string, Group>();
+  #secrets: DeviceSecrets;
+  #device: Device;
+  #lastIceServers: IceServerUrls[] = [];
+  #maintenance: Stop | undefined;
+  #closed = false;
+
+  private constructor(parts: ChatParts, device: Device) {
+    this.#parts = parts;
+    this.#secrets = parts.device;
+    this.#device = device;
+    const { agent, store, clock, random, dialSocket, openLink, candidates, events, account, origin, pins } = parts;
+    this.client = new SignalingClient({
+      ...{ origin, account, device, agent, pins, dialSocket, clock, random },
+      start: parts.start,
+      expectedNodeId: parts.expectedNodeId,
+      events: { changed: (state) => this.#nodeChanged(state), news: (news) => this.#newsCame(news), surprised: (error) => events.surprised(error) },
+    });
+    const line: NodeLine = { request: (question) => this.client.request(question) };
+    const now = () => this.client.nodeNow();
+    const note = (text: string) => events.note(text);
+    const lookUp = (by: LookUp) => lookedUp(line, by);
+    this.people = new People({ lookUp, nodeId: () => this.nodeId(), agent, store, now, note });
+    this.#signals = new SignalBox({ device: () => this.#device, people: this.people, line, groups: () => this.#groups.values(), note });
+    this.links = new Links({
+      ...{ me: device.did, clock, random, openLink, candidates, note },
+      iceServers: () => this.#iceServers(),
+      sendSignal: (to, body) => this.#signals.send(to, body),
+      hashOffer: descriptionHash,
+      signProof: (facts) => signLink(this.#device.signer, linkHash(facts)),
+      checkProof: async (them, facts, signature) => {
+        const signPub = this.#signPubOf(them);
+        return signPub !== undefined && verifyLink({ signPub, linkHash: linkHash(facts), signature });
+      },
+      events: {
+        opened: (did, facts, role) => {
+          this.#spread.opened(did, facts, role);
+          events.changed();
+        },
+        message: (did, message) => this.#run(this.#peerSaid(did, message)),
+        closed: (did) => {
+          this.#spread.closed(did);
+          events.changed();
+        },
+      },
+    });
+    this.#spread = new Spread({
+      ...{ me: device.did, clock, random, note },
+      groups: () => this.#groups.values(),
+      group: (gid) => this.group(gid),
+      send: (did, message) => this.links.send(did, message),
+      logWanted: (gid) => this.#run(this.#syncGroup(gid)),
+    });
+    const logNeeds: GroupLogNeeds = { me: device, agent, line, store, random, now, note };
+    this.membership = new Membership({
+      ...{ line, agent, store, clock, random, now, note, origin, logNeeds },
+      me: { uid: account.uid, username: account.username, certificate: account.certificate },
+      device: () => this.#device,
+      people: this.people,
+      nodeId: () => this.nodeId(),
+      group: (gid) => this.group(gid),
+      onlineDevices: (group) => group.otherDevices().filter((did) => this.links.isOpen(did) || this.links.isLinking(did)),
+      adopted: (log) => this.#adopt(log),
+      grew: (group) => this.#grew(group),
+      followMore: () => this.#run(this.#follow()),
+      changed: () => events.changed(),
+      run: (work) => this.#run(work),
+    });
+  }
+
+  /** Everything that was kept is there when it resolves; the node is dialled after that. */
+  static async open(parts: ChatParts): Promise<Chat> {
+    const chat = new Chat(parts, await openDevice(parts.device));
+    await chat.#load();
+    chat.client.start();
+    chat.#run(chat.#maintain());
+    return chat;
+  }
+
+  get me(): { uid: Uid; username: string; did: Did } {
+    const { uid, username } = this.#parts.account;
+    return { uid, username, did: this.#device.did };
+  }
+
+  groups(): Group[] {
+    return [...this.#groups.values()];
+  }
+
+  group(gid: Gid): Group | undefined {
+    return this.#groups.get(hex(gid));
+  }
+
+  nodeId(): NodeId | undefined {
+    const { state } = this.client;
+    return state.state === 'connected' ? nodeIdOf(state.session.nodePub) : this.#parts.expectedNodeId;
+  }
+
+  /** The machine woke up or the network changed. */
+  wake(): void {
+    this.client.online();
+    this.links.wake();
+  }
+
+  /** Says goodbye to peers and node. Nothing that was shown is lost by not calling it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#maintenance?.();
+    this.#spread.close();
+    this.links.close();
+    this.membership.close();
+    for (const group of this.#groups.values()) group.close();
+    this.client.close();
+  }
+
+  async #load(): Promise<void> {
+    await this.people.load();
+    for (const log of await this.membership.loadLogs()) await this.#adopt(log);
+  }
+
+  async #adopt(log: GroupLog): Promise<Group> {
+    const known = this.group(log.gid);
+    if (known !== undefined) return known;
+    const { store, clock, random, events } = this.#parts;
+    const group: Group = new Group(
+      {
+        ...{ me: this.#device, store, clock, random },
+        note: (text) => events.note(text),
+        stored: (id, bytes, from) => this.#spread.stored(group, id, bytes, from),
+        changed: () => events.changed(),
+        logWanted: () => this.#run(this.#syncGroup(group.gid)),
+      },
+      log,
+    );
+    await group.load();
+    this.#groups.set(hex(group.gid), group);
+    this.#wantMembers();
+    this.#run(this.#follow());
+    this.#spread.announce();
+    this.#run(this.#learnMembers(group));
+    events.changed();
+    return group;
+  }
+
+  #nodeChanged(state: NodeState): void {
+    if (state.state === 'connected') this.#run(this.#connected());
+    this.#parts.events.changed();
+  }
+
+  async #connected(): Promise<void> {
+    await this.#follow();
+    await Promise.all(this.groups().map((group) => this.#syncGroup(group.gid)));
+    await this.membership.connected();
+  }
+
+  /** Tells the node which logs and rosters this device follows. */
+  async #follow(): Promise<void> {
+    if (this.client.state.state !== 'connected') return;
+    const groups = this.groups().map(({ log }) => ({ gTag: log.gTag, rosterTag: rosterTagOf(log.newestLogKey) }));
+    await this.client.request({ type: 'follow', groups: [...groups, ...this.membership.followed()] });
+  }
+
+  #newsCame(news: NodeNews): void {
+    switch (news.type) {
+      case 'log-grew':
+        return this.#run(this.#logGrew(news.gTag));
+      case 'mail-came':
+        return this.#run(this.membership.mailCame(news.box));
+      case 'roster':
+        for (const did of news.online) this.#seen(did, true, 'me');
+        return;
+      case 'presence':
+        return this.#seen(news.did, news.online === 1, 'them');
+      case 'relayed':
+        return this.#run(this.#relayed(news.from, news.blob));
+      case 'stopping':
+      case 'refused':
+        return;
+      default:
+        news satisfies never;
+    }
+  }
+
+  #seen(did: Did, online: boolean, newcomer: 'me' | 'them'): void {
+    if (equal(did, this.#device.did)) return;
+    this.links.seen(did, online, newcomer);
+    this.#parts.events.changed();
+  }
+
+  async #relayed(from: Did, blob: Uint8Array): Promise<void> {
+    const body = await this.#signals.open(from, blob);
+    if (body !== undefined) this.links.signalled(body);
+  }
+
+  async #peerSaid(did: Did, message: PeerMessage): Promise<void> {
+    await this.#spread.message(did, message);
+  }
+
+  async #logGrew(gTag: GTag): Promise<void> {
+    const group = this.groups().find(({ log }) => equal(log.gTag, gTag));
+    if (group === undefined) return this.membership.logGrew(gTag);
+    await this.#syncGroup(group.gid);
+  }
+
+  async #syncGroup(gid: Gid): Promise<void> {
+    const group = this.group(gid);
+    if (group === undefined) return;
+    if ((await group.log.sync()) === 'changed') await this.#grew(group);
+  }
+
+  async #grew(group: Group): Promise<void> {
+    await group.logChanged();
+    this.#wantMembers();
+    this.#spread.logGrew(group);
+    for (const { from, blob } of this.#signals.takeUnexplained()) this.#run(this.#relayed(from, blob));
+    await this.#learnMembers(group);
+    this.#parts.events.changed();
+  }
+
+  /** Names and keys of everybody in the group, for when the node is away. */
+  async #learnMembers(group: Group): Promise<void> {
+    for (const { uid } of group.log.state()?.members.values() ?? []) {
+      if (this.people.known(uid) === undefined && this.client.state.state === 'connected') await this.people.byUid(uid);
+    }
+    this.#parts.events.changed();
+  }
+
+  #wantMembers(): void {
+    const wanted = new Map<string, Did>();
+    for (const group of this.#groups.values()) for (const did of group.otherDevices()) wanted.set(hex(did), did);
+    this.links.want([...wanted.values()]);
+  }
+
+  #signPubOf(did: Did): Uint8Array | undefined {
+    for (const group of this.#groups.values()) {
+      const signPub = group.signPubOf(did);
+      if (signPub !== undefined) return signPub;
+    }
+    return undefined;
+  }
+
+  #iceServers(): IceServerUrls[] {
+    const { state } = this.client;
+    if (state.state === 'connected') this.#lastIceServers = state.session.iceServers;
+    return this.#lastIceServers;
+  }
+
+  /** Lock keys rotate and certificates are renewed while the key is at hand. */
+  async #maintain(): Promise<void> {
+    const { agent, random, clock } = this.#parts;
+    const now = this.client.nodeNow();
+    const rotated = await rotateLockKeys({ secrets: this.#secrets, random, now });
+    if (rotated !== 'kept') await this.#replaceDevice(rotated);
+    const renewed = await renewedOrKept(agent, this.#secrets, now);
+    if (renewed !== 'kept') await this.#replaceDevice(renewed);
+    if (!this.#closed) this.#maintenance = clock.after(maintainEvery, () => this.#run(this.#maintain()));
+  }
+
+  async #replaceDevice(secrets: DeviceSecrets): Promise<void> {
+    await this.#parts.saveDevice(secrets);
+    this.#secrets = secrets;
+    this.#device = await openDevice(secrets);
+    this.client.setDevice(this.#device);
+  }
+
+  /** Work that nobody waits for: the node's refusals pass, the next connection tries again. */
+  #run(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (this.#closed) return;
+      if (error instanceof NodeRefusal) this.#parts.events.note(error.message);
+      else this.#parts.events.surprised(error);
+    });
+  }
+}
+
+async function lookedUp(line: NodeLine, by: LookUp) {
+  try {
+    return (await line.request({ type: 'look-up', by })).entry;
+  } catch (error) {
+    if (error instanceof NodeRefusal && (error.code === 'unknown-user' || error.code === 'not-found')) return undefined;
+    throw error;
+  }
+}
+
+/** A locked key renews nothing now; the next unlock does. */
+async function renewedOrKept(agent: KeyAgent, secrets: DeviceSecrets, now: number): Promise<'kept' | DeviceSecrets> {
+  try {
+    return await renewDevice({ agent, secrets, now });
+  } catch (error) {
+    if (error instanceof KeyRefusal) return 'kept';
+    throw error;
+  }
+}

@@ -1,0 +1,418 @@
+// One group's log on this device: fetched from the node, opened, judged, kept; and the epochs whose keys it hands out (spec/protocol.md §4).
+import type { Device } from '../keys/device.ts';
+import { signingKeyFromSeed } from '../keys/ed25519.ts';
+import { type EpochKeys, type EpochSecrets, appendSeed, checkCommitments, epochContext, epochKeysCodec, epochOfGroupKey, freshEpoch, gTagOf, openEpoch, ratchetEpoch } from '../keys/epoch.ts';
+import { makeGroupKeyShards, openGroupKeyShard, shardMembers } from '../keys/group-key.ts';
+import { shardHashOf } from '../keys/identity.ts';
+import type { KeyAgent } from '../keys/key-agent.ts';
+import { openOp, sealOp } from '../keys/log-seal.ts';
+import { type ReadOp, readOp, signOp } from '../keys/op.ts';
+import { type GroupState, OpLog } from '../keys/resolve.ts';
+import { compare, equal, hex } from '../wire/bytes.ts';
+import { type Decoded, bytesN, decode, encode, list16, list8, numberOf, struct, u32 } from '../wire/codec.ts';
+import { type Change, type Epoch, type OpBody, epochModes, roles } from '../wire/group-ops.ts';
+import { type Did, type Gid, type GTag, type OpId, type Uid, asOpId, gTagCodec, opIdCodec } from '../wire/ids.ts';
+import { limits } from '../wire/limits.ts';
+import { type LogAppend, type LogEntry, logAppend } from '../wire/node-messages.ts';
+import type { NodeLine } from './node-line.ts';
+import { NodeRefusal } from './node-requests.ts';
+import type { Random, Store, StoreChange } from './ports.ts';
+import { isRefusal } from './refusals.ts';
+import { Turns } from './turns.ts';
+
+/** What a caller of `commit` wants changed, decided anew on each try against the state of then. */
+export type Plan = {
+  changes: Change[];
+  /** ratchet: for adding people. Their certificates, for the shards. */
+  epoch: 'none' | { ratchet: { uid: Uid; certificate: Uint8Array }[] };
+};
+
+export type GroupLogNeeds = {
+  me: Device;
+  agent: KeyAgent;
+  line: NodeLine;
+  store: Store;
+  random: Random;
+  /** The node's time. */
+  now(): number;
+  note(text: string): void;
+};
+
+export type GroupLogFacts = { gid: Gid; gTag: GTag; logKeys: Uint8Array[] };
+
+const storedLog = struct({
+  version: numberOf(1, 1),
+  gid: opIdCodec,
+  gTag: gTagCodec,
+  /** Oldest first. */
+  logKeys: list16(bytesN(32), 4096),
+  /** The last number fetched from the node. */
+  lastNo: u32,
+  /** Heads of what the node has, ours to open or not. */
+  nodeHeads: list8(opIdCodec, limits.opParents),
+});
+
+const triesMost = 8;
+const zeros = asOpId(new Uint8Array(32));
+
+export class GroupLog {
+  readonly gid: Gid;
+  readonly gTag: GTag;
+  readonly #needs: GroupLogNeeds;
+  readonly #turns = new Turns();
+  readonly #ops = new OpLog();
+  readonly #epochs = new Map<string, EpochKeys>();
+  #logKeys: Uint8Array[];
+  #lastNo = 0;
+  #nodeHeads: OpId[] = [];
+  /** Our genesis while the node does not have it yet. */
+  #unsent: ReadOp | undefined;
+
+  private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
+    this.#needs = needs;
+    this.gid = facts.gid;
+    this.gTag = facts.gTag;
+    this.#logKeys = facts.logKeys;
+  }
+
+  /** A new group of one. It is kept here first; the node gets it with the next `sync`. */
+  static async create(needs: GroupLogNeeds, parts: { name: string; certificate: Uint8Array; certHash: Uint8Array }): Promise<GroupLog> {
+    const { me, random, agent } = needs;
+    const policy = { name: parts.name, history: { history: 'from-join' }, admit: roles.admin, suite: 1, wrap: 1 } as const;
+    const devices = [me.certificate];
+    const changes: Change[] = [{ kind: 'genesis', salt: random(32), policy, founder: me.uid, certHash: parts.certHash, devices }];
+    const facts = { gid: zeros, parents: [], depth: 0, author: me.did, changes };
+    const ctx = epochContext({ ...facts, mode: epochModes.fresh, newGK: 1 });
+    const secrets = freshEpoch({ ctx, wrap: 1, random });
+    const members = [{ uid: me.uid, certificate: parts.certificate }];
+    const shards = await makeGroupKeyShards({ members, ctx, ...secrets, agent, now: needs.now() });
+    const body: OpBody = { ...facts, wall: needs.now(), epoch: epochOf(secrets, epochModes.fresh, shards) };
+    const op = await signOp({ body, signer: me.signer });
+    const log = new GroupLog(needs, { gid: op.opId, gTag: gTagOf(secrets.logKey), logKeys: [secrets.logKey] });
+    log.#ops.add(op);
+    log.#unsent = op;
+    const keys = openEpoch({ secrets, epochId: op.opId, dids: [me.did] });
+    log.#epochs.set(hex(op.opId), keys);
+    const unsentShards = shards.map((value, i) => ({ put: ['shard', hex(log.gid), i], value }));
+    await needs.store.write([...log.#opChanges(op, 0), log.#epochChange(keys), log.#logChange(), ...unsentShards]);
+    return log;
+  }
+
+  /** One that is known from an invite or a welcome; empty until `sync`. */
+  static open(needs: GroupLogNeeds, facts: GroupLogFacts): GroupLog {
+    return new GroupLog(needs, facts);
+  }
+
+  /** Every group that is kept here. */
+  static async loadAll(needs: GroupLogNeeds): Promise<GroupLog[]> {
+    const logs: GroupLog[] = [];
+    for (const { value } of await needs.store.range(['log'])) {
+      const stored = decode(storedLog, value);
+      const log = new GroupLog(needs, stored);
+      await log.#load(stored);
+      logs.push(log);
+    }
+    return logs;
+  }
+
+  state(): GroupState | undefined {
+    return this.#ops.size === 0 ? undefined : this.#ops.state();
+  }
+
+  get ops(): OpLog {
+    return this.#ops;
+  }
+
+  get newestLogKey(): Uint8Array {
+    return this.currentEpoch()?.logKey ?? this.#logKeys.at(-1) ?? new Uint8Array(32);
+  }
+
+  get logKeys(): readonly Uint8Array[] {
+    return this.#logKeys;
+  }
+
+  isSent(): boolean {
+    return this.#unsent === undefined;
+  }
+
+  /** Keys of an epoch, if this device has them. */
+  epoch(epochId: OpId): EpochKeys | undefined {
+    return this.#epochs.get(hex(epochId));
+  }
+
+  /** Newest first, at most four: what signals and links are tagged with. */
+  newestEpochs(): EpochKeys[] {
+    return this.#openedInOrder().slice(-4).reverse();
+  }
+
+  /** What this device sends under: the newest epoch in force, if its keys are here. */
+  currentEpoch(): EpochKeys | undefined {
+    return this.#openedInOrder().at(-1);
+  }
+
+  /** The newest epoch in force, whether its keys are here or not. */
+  epochInForce(): OpId | undefined {
+    return this.#ops.state().epochs.at(-1)?.opId;
+  }
+
+  depthOf(opId: OpId): number | undefined {
+    return this.#ops.get(opId)?.body.depth;
+  }
+
+  /** Takes what the node has and this device does not. Rejects with NodeRefusal when the node cannot be asked. */
+  sync(): Promise<'changed' | 'same'> {
+    return this.#turns.take(() => this.#sync());
+  }
+
+  /**
+   * Adds an op on top of what the node has. `plan` is asked again whenever somebody was faster; undefined means that nothing is left to do.
+   * Rejects with NodeRefusal.
+   */
+  commit(plan: (state: GroupState) => Promise<Plan | undefined>): Promise<OpId | 'not-needed'> {
+    return this.#turns.take(async () => {
+      await this.#sync();
+      for (let tries = 0; tries < triesMost; tries++) {
+        const wanted = await plan(this.#ops.state());
+        if (wanted === undefined) return 'not-needed';
+        const outcome = await this.#append(wanted);
+        if (outcome !== 'conflict') return outcome;
+        await this.#sync();
+      }
+      throw new NodeRefusal('busy');
+    });
+  }
+
+  /** Forgets the group on this device. */
+  async erase(): Promise<void> {
+    const { store } = this.#needs;
+    const name = hex(this.gid);
+    const removals: StoreChange[] = [{ remove: ['log', name] }];
+    for (const kind of ['op', 'epoch', 'shard']) for (const { key } of await store.range([kind, name])) removals.push({ remove: key });
+    await store.write(removals);
+  }
+
+  async #load(stored: Decoded<typeof storedLog>): Promise<void> {
+    const { store } = this.#needs;
+    this.#lastNo = stored.lastNo;
+    this.#nodeHeads = stored.nodeHeads;
+    for (const { key, value } of await store.range(['op', hex(this.gid)])) {
+      const op = readOp(value);
+      this.#ops.add(op);
+      if (key.at(-1) === 0) this.#unsent = op;
+    }
+    for (const { value } of await store.range(['epoch', hex(this.gid)])) {
+      const keys = decode(epochKeysCodec, value);
+      this.#epochs.set(hex(keys.epochId), keys);
+    }
+  }
+
+  async #sync(): Promise<'changed' | 'same'> {
+    if (this.#unsent !== undefined) await this.#sendGenesis(this.#unsent);
+    let changed = false;
+    for (;;) {
+      const page = await this.#needs.line.request({ type: 'get-log', gTag: this.gTag, after: this.#lastNo });
+      const changes: StoreChange[] = [];
+      for (const entry of page.entries) changes.push(...(await this.#take(entry)));
+      if (page.entries.length > 0) await this.#needs.store.write([...changes, this.#logChange()]);
+      changed ||= page.entries.length > 0;
+      if (page.more === 0 || page.entries.length === 0) break;
+    }
+    return (await this.#openEpochs()) || changed ? 'changed' : 'same';
+  }
+
+  async #take(entry: LogEntry): Promise<StoreChange[]> {
+    this.#lastNo = Math.max(this.#lastNo, entry.no);
+    this.#nodeHeads = withHead(this.#nodeHeads, entry.opId, entry.parents);
+    if (this.#ops.has(entry.opId)) return [];
+    const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: [...this.#logKeys].reverse(), sealed: entry.sealed });
+    if (opened === undefined) return this.#refuse(entry, 'not sealed for us');
+    for (const key of opened.previousKeys) if (!this.#logKeys.some((known) => equal(known, key))) this.#logKeys.unshift(key);
+    let op: ReadOp;
+    try {
+      op = readOp(opened.op);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return this.#refuse(entry, error.message);
+    }
+    if (!equal(op.opId, entry.opId)) return this.#refuse(entry, 'another id');
+    // The genesis names the group: another one in its place is another group.
+    if (op.body.parents.length === 0 && !equal(op.opId, this.gid)) return this.#refuse(entry, 'another genesis');
+    const outcome = this.#ops.add(op);
+    return outcome === 'added' ? this.#opChanges(op, entry.no) : this.#refuse(entry, outcome);
+  }
+
+  #refuse(entry: LogEntry, why: string): StoreChange[] {
+    this.#needs.note(`log entry ${entry.no} refused: ${why}`);
+    return [];
+  }
+
+  /** Opens what can be opened, oldest first, because a ratcheted epoch needs the one before it. */
+  async #openEpochs(): Promise<boolean> {
+    let opened = false;
+    for (const { opId } of this.#ops.state().epochs) {
+      if (this.#epochs.has(hex(opId))) continue;
+      const op = this.#ops.get(opId);
+      if (op?.body.epoch === undefined || !this.#isMemberAt(opId)) continue;
+      const secrets = await this.#secretsOf(op, op.body.epoch);
+      if (secrets === undefined) continue;
+      const keys = openEpoch({ secrets, epochId: opId, dids: this.#sendersAt(opId) });
+      this.#epochs.set(hex(opId), keys);
+      if (!this.#logKeys.some((known) => equal(known, keys.logKey))) this.#logKeys.push(keys.logKey);
+      await this.#needs.store.write([this.#epochChange(keys), this.#logChange()]);
+      opened = true;
+    }
+    return opened;
+  }
+
+  async #secretsOf(op: ReadOp, epoch: Epoch): Promise<EpochSecrets | undefined> {
+    const { body } = op;
+    const ctx = epochContext({ ...body, mode: epoch.mode, newGK: epoch.newGK });
+    const wrap = this.#ops.stateAt([op.opId]).policy.wrap;
+    const parent = body.parents.length === 1 ? this.#epochAt(body.parents[0]) : undefined;
+    const secrets = epoch.mode === epochModes.ratchet && parent !== undefined ? ratchetEpoch({ ctx, wrap, parent }) : await this.#secretsFromShard(op, epoch, ctx);
+    if (secrets === undefined) return undefined;
+    const check = checkCommitments(secrets, epoch);
+    if (check === 'match') return secrets;
+    this.#needs.note(`epoch refused: ${check}`);
+    return undefined;
+  }
+
+  async #secretsFromShard(op: ReadOp, epoch: Epoch, ctx: Uint8Array): Promise<EpochSecrets | undefined> {
+    const { me, agent, line } = this.#needs;
+    const shards = shardMembers(this.#recipients(op, epoch));
+    const index = shards.findIndex((uids) => uids.some((uid) => equal(uid, me.uid)));
+    const [uids, hash] = [shards[index], epoch.gkShardHashes[index]];
+    if (uids === undefined || hash === undefined) return undefined;
+    const reply = await line.request({ type: 'get-shard', gTag: this.gTag, hash });
+    const opened = await openGroupKeyShard({ shard: reply.shard, hash, ctx, uids, epoch, agent, now: this.#needs.now() });
+    if (typeof opened !== 'string') return epochOfGroupKey({ ctx, ...opened });
+    this.#needs.note(`group key refused: ${opened}`);
+    return undefined;
+  }
+
+  /** Who gets a shard: those added by a ratcheting op, everybody who reads by a fresh one. */
+  #recipients(op: ReadOp, epoch: Epoch): Uid[] {
+    if (epoch.mode === epochModes.ratchet) return op.body.changes.flatMap((change) => (change.kind === 'add' ? [change.uid] : []));
+    return [...this.#ops.stateAt([op.opId]).members.values()].filter(({ role }) => role >= roles.member).map(({ uid }) => uid);
+  }
+
+  #epochAt(opId: OpId | undefined): EpochKeys | undefined {
+    for (let at = opId; at !== undefined; ) {
+      const op = this.#ops.get(at);
+      if (op === undefined) return undefined;
+      if (op.body.epoch !== undefined) return this.#epochs.get(hex(at));
+      at = op.body.parents.length === 1 ? op.body.parents[0] : undefined;
+    }
+    return undefined;
+  }
+
+  #isMemberAt(opId: OpId): boolean {
+    const member = this.#ops.stateAt([opId]).members.get(hex(this.#needs.me.uid));
+    return member !== undefined && member.role >= roles.member;
+  }
+
+  #sendersAt(opId: OpId): Did[] {
+    const members = [...this.#ops.stateAt([opId]).members.values()].filter(({ role }) => role >= roles.member);
+    return members.flatMap(({ devices }) => [...devices.values()].map(({ did }) => did));
+  }
+
+  #openedInOrder(): EpochKeys[] {
+    if (this.#ops.size === 0) return [];
+    return this.#ops.state().epochs.flatMap(({ opId }) => this.#epochs.get(hex(opId)) ?? []);
+  }
+
+  async #sendGenesis(op: ReadOp): Promise<void> {
+    const { store } = this.#needs;
+    const keys = this.epoch(op.opId);
+    if (keys === undefined) throw new Error('a genesis without its keys');
+    const shards = await store.range(['shard', hex(this.gid)]);
+    const no = await this.#send(op, { keys: [keys, undefined], shards: shards.map(({ value }) => value), logKey: keys.logKey, expectedHeads: [] });
+    if (no === 'conflict') throw new NodeRefusal('unexpected');
+    this.#unsent = undefined;
+    this.#lastNo = no;
+    this.#nodeHeads = [op.opId];
+    const removals: StoreChange[] = [{ remove: ['op', hex(this.gid), 0] }, ...shards.map(({ key }): StoreChange => ({ remove: key }))];
+    await store.write([...this.#opChanges(op, no), this.#logChange(), ...removals]);
+  }
+
+  async #append(plan: Plan): Promise<OpId | 'conflict'> {
+    const { me, agent, store } = this.#needs;
+    const parents = this.#ops.heads();
+    const depth = 1 + Math.max(...parents.map((id) => this.depthOf(id) ?? 0));
+    const current = this.#epochAt(parents.length === 1 ? parents[0] : undefined);
+    if (current === undefined) throw new NodeRefusal('append-refused');
+    const facts = { gid: this.gid, parents, depth, author: me.did, changes: plan.changes };
+    const now = this.#needs.now();
+    let epoch: Epoch | undefined;
+    let shards: Uint8Array[] = [];
+    let secrets: EpochSecrets | undefined;
+    if (plan.epoch !== 'none') {
+      const ctx = epochContext({ ...facts, mode: epochModes.ratchet, newGK: 1 });
+      secrets = ratchetEpoch({ ctx, wrap: this.#ops.state().policy.wrap, parent: current });
+      shards = await makeGroupKeyShards({ members: plan.epoch.ratchet, ctx, ...secrets, agent, now });
+      epoch = epochOf(secrets, epochModes.ratchet, shards);
+    }
+    const op = await signOp({ body: { ...facts, wall: now, epoch }, signer: me.signer });
+    const no = await this.#send(op, { keys: [current, secrets], shards, logKey: current.logKey, expectedHeads: this.#nodeHeads });
+    if (no === 'conflict') return 'conflict';
+    if (this.#ops.add(op) !== 'added') throw new Error('the log refuses an op of our own');
+    this.#nodeHeads = withHead(this.#nodeHeads, op.opId, parents);
+    if (no === this.#lastNo + 1) this.#lastNo = no;
+    const changes = [...this.#opChanges(op, no), this.#logChange()];
+    if (secrets !== undefined) {
+      const keys = openEpoch({ secrets, epochId: op.opId, dids: this.#sendersAt(op.opId) });
+      this.#epochs.set(hex(op.opId), keys);
+      changes.push(this.#epochChange(keys));
+    }
+    await store.write(changes);
+    return op.opId;
+  }
+
+  /** Puts the shards, then appends: the number that the node gave, or that somebody was faster. */
+  async #send(
+    op: ReadOp,
+    parts: { keys: [{ groupKey: Uint8Array }, { groupKey: Uint8Array } | undefined]; shards: Uint8Array[]; logKey: Uint8Array; expectedHeads: OpId[] },
+  ): Promise<number | 'conflict'> {
+    const { line } = this.#needs;
+    const { gTag } = this;
+    for (const shard of parts.shards) await line.request({ type: 'put-shard', gTag, shard });
+    const [now, next] = parts.keys;
+    const signer = await signingKeyFromSeed(appendSeed(now.groupKey));
+    const append: LogAppend = {
+      gTag,
+      expectedHeads: [...parts.expectedHeads].sort(compare),
+      opId: op.opId,
+      parents: op.body.parents,
+      sealed: await sealOp({ gTag, logKey: parts.logKey, op: op.bytes }),
+      shards: parts.shards.map(shardHashOf),
+      appendPub: signer.publicKey,
+      nextAppendPub: next === undefined ? undefined : (await signingKeyFromSeed(appendSeed(next.groupKey))).publicKey,
+      retire: 0,
+    };
+    const reply = await line.request({ type: 'append', append, signature: await signer.sign('append', encode(logAppend, append)) });
+    return reply.type === 'conflict' ? 'conflict' : reply.no;
+  }
+
+  #opChanges(op: ReadOp, no: number): StoreChange[] {
+    return [{ put: ['op', hex(this.gid), no], value: op.bytes }];
+  }
+
+  #epochChange(keys: EpochKeys): StoreChange {
+    return { put: ['epoch', hex(this.gid), hex(keys.epochId)], value: encode(epochKeysCodec, keys) };
+  }
+
+  #logChange(): StoreChange {
+    const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads });
+    return { put: ['log', hex(this.gid)], value };
+  }
+}
+
+function epochOf(secrets: EpochSecrets, mode: 1 | 2, shards: Uint8Array[]): Epoch {
+  const { gkCommit, esCommit } = secrets;
+  return { mode, newGK: 1, gkCommit, esCommit, gkShardHashes: shards.map(shardHashOf), esShardHashes: [], frontier: [], excluded: [] };
+}
+
+function withHead(heads: OpId[], opId: OpId, parents: OpId[]): OpId[] {
+  const left = heads.filter((head) => !parents.some((parent) => equal(parent, head)) && !equal(head, opId));
+  return [...left, opId].sort(compare).slice(-limits.opParents);
+}

@@ -1,0 +1,434 @@
+// Who this device is linked with: one confirmed link per other device, attempts to make those that are wanted, and what goes over them.
+import type { LinkFacts, LinkRole } from '../keys/link-confirm.ts';
+import { hex } from '../wire/bytes.ts';
+import { decode, encode } from '../wire/codec.ts';
+import type { Did } from '../wire/ids.ts';
+import { limits } from '../wire/limits.ts';
+import { type PeerMessage, linkConfirmMessage, peerMessage } from '../wire/peer-messages.ts';
+import { WireRefusal } from '../wire/refusal.ts';
+import type { SignalBody, SignalPayload } from '../wire/signal.ts';
+import { type LinkEnd, type PeerLinkEffect, type PeerLinkEvent, type PeerLinkState, stepPeerLink } from './peer-link.ts';
+import type { Clock, IceServerUrls, Link, LinkRoute, OpenLink, Random, Stop } from './ports.ts';
+import { type CandidatePolicy, rebuildCandidate, rebuildSdp } from './sdp.ts';
+
+export type LinksEvents = {
+  opened(did: Did, facts: LinkFacts, role: LinkRole): void;
+  message(did: Did, message: PeerMessage): void;
+  closed(did: Did): void;
+};
+
+export type LinksNeeds = {
+  me: Did;
+  clock: Clock;
+  random: Random;
+  openLink: OpenLink;
+  iceServers(): IceServerUrls[];
+  candidates: CandidatePolicy;
+  /** Seals and sends a signal: 'not-there' when the node knows no socket of that device, 'unsent' when there is no way to it. */
+  sendSignal(to: Did, body: Omit<SignalBody, 'from' | 'to'>): Promise<'sent' | 'not-there' | 'unsent'>;
+  hashOffer(offer: string): Uint8Array;
+  signProof(facts: LinkFacts): Promise<Uint8Array>;
+  checkProof(them: Did, facts: LinkFacts, signature: Uint8Array): Promise<boolean>;
+  /** One line for the log of this device: never secrets. */
+  note(text: string): void;
+  events: LinksEvents;
+};
+
+/** Tuning that peers need not agree on. */
+const pendingDials = 4;
+const pendingAttempts = 12;
+const builtPerMinute = 60;
+const heartbeat = 5_000;
+const silence = 15_000;
+const queuedBytes = 4 * 1024 * 1024;
+const queuedEvents = 4096;
+const rememberedSids = 1000;
+const pauses: Record<LinkEnd, number> = { declined: 15_000, unreachable: 10_000, 'not-connected': 10_000, 'not-confirmed': 60_000, lost: 250, 'hung-up': 10_000 };
+
+type Attempt = { state: PeerLinkState; link: Link | undefined; timer: Stop | undefined; signalNo: number; queue: Promise<void>; queued: number };
+type Open = { link: Link; facts: LinkFacts; heard: number; outgoing: Uint8Array[]; outgoingBytes: number; beat: Stop | undefined; route: LinkRoute };
+type Peer = { did: Did; attempt: Attempt | undefined; open: Open | undefined; notBefore: number; failures: number; retry: Stop | undefined };
+
+export class Links {
+  readonly #needs: LinksNeeds;
+  readonly #peers = new Map<string, Peer>();
+  /** Whom the node sees, wanted or not: a roster may come before the log entry that makes its people wanted. */
+  readonly #online = new Set<string>();
+  readonly #sids = new Set<string>();
+  #wanted = new Map<string, Did>();
+  #built: number[] = [];
+  #pings = 0;
+  #closed = false;
+
+  constructor(needs: LinksNeeds) {
+    this.#needs = needs;
+  }
+
+  /** The devices to be linked with; links to others are closed at once. */
+  want(dids: Did[]): void {
+    this.#wanted = new Map(dids.map((did) => [hex(did), did]));
+    for (const [name, peer] of this.#peers) if (!this.#wanted.has(name)) this.#forget(name, peer);
+    this.#dialAll();
+  }
+
+  /** The node sees, or no longer sees, a socket of that device. A newcomer dials; who is already there waits a moment for the knock. */
+  seen(did: Did, online: boolean, newcomer: 'me' | 'them'): void {
+    if (!online) {
+      this.#online.delete(hex(did));
+      return;
+    }
+    if (this.#online.size < limits.rosterDevices) this.#online.add(hex(did));
+    const peer = this.#peer(did);
+    peer.failures = 0;
+    peer.notBefore = this.#needs.clock.now() + (newcomer === 'me' ? 0 : 1_000);
+    this.#dialAll();
+  }
+
+  isOpen(did: Did): boolean {
+    return this.#peers.get(hex(did))?.open !== undefined;
+  }
+
+  isLinking(did: Did): boolean {
+    const name = hex(did);
+    return this.#peers.get(name)?.attempt !== undefined || (this.#online.has(name) && this.#wanted.has(name));
+  }
+
+  routeOf(did: Did): LinkRoute {
+    return this.#peers.get(hex(did))?.open?.route ?? 'unknown';
+  }
+
+  openDids(): Did[] {
+    return [...this.#peers.values()].filter((peer) => peer.open !== undefined).map((peer) => peer.did);
+  }
+
+  factsOf(did: Did): LinkFacts | undefined {
+    return this.#peers.get(hex(did))?.open?.facts;
+  }
+
+  /** Queued while the channel is full; a neighbour that lets 4 MiB pile up loses the link. */
+  send(did: Did, message: PeerMessage): void {
+    const open = this.#peers.get(hex(did))?.open;
+    if (open === undefined) return;
+    const bytes = encode(peerMessage, message);
+    open.outgoing.push(bytes);
+    open.outgoingBytes += bytes.length;
+    if (open.outgoingBytes > queuedBytes) return this.#lose(did, open, 'too slow');
+    this.#flush(open);
+  }
+
+  /** A signal whose seal and signature were checked and whose `from` is the sender's did. */
+  signalled(body: SignalBody): void {
+    const peer = this.#peer(body.from);
+    if (!this.#wanted.has(hex(body.from))) return;
+    if (body.payload.kind === 'knock' && !this.#fresh(body.sid)) return;
+    if (peer.attempt === undefined) {
+      if (body.payload.kind === 'bye') this.#byeCame(peer, body);
+      if (body.payload.kind !== 'knock') return;
+      if (this.#pending() >= pendingAttempts) return this.#signal(peer, body.sid, 0, { kind: 'decline', knockNonce: body.payload.nonce });
+      peer.attempt = newAttempt();
+    }
+    this.#feed(peer, peer.attempt, { on: 'signal', body, nonce: this.#needs.random(32) });
+  }
+
+  /** Says goodbye on every link and stops. */
+  close(): void {
+    this.#closed = true;
+    for (const [name, peer] of this.#peers) {
+      if (peer.open !== undefined) peer.open.link.send(encode(peerMessage, { type: 'bye' }));
+      this.#forget(name, peer);
+    }
+  }
+
+  /** After the machine slept or the network changed: ask every link whether it lives, and dial without a pause. */
+  wake(): void {
+    for (const peer of this.#peers.values()) {
+      peer.notBefore = 0;
+      peer.failures = 0;
+      if (peer.open !== undefined) this.#ping(peer.open);
+    }
+    this.#dialAll();
+  }
+
+  #peer(did: Did): Peer {
+    const name = hex(did);
+    const known = this.#peers.get(name);
+    if (known !== undefined) return known;
+    const peer: Peer = { did, attempt: undefined, open: undefined, notBefore: 0, failures: 0, retry: undefined };
+    if (this.#wanted.has(name)) this.#peers.set(name, peer);
+    return peer;
+  }
+
+  #fresh(sid: Uint8Array): boolean {
+    const name = hex(sid);
+    if (this.#sids.has(name)) return false;
+    this.#sids.add(name);
+    if (this.#sids.size > rememberedSids) for (const oldest of this.#sids) return this.#sids.delete(oldest);
+    return true;
+  }
+
+  #pending(): number {
+    return [...this.#peers.values()].filter((peer) => peer.attempt !== undefined).length;
+  }
+
+  #dialAll(): void {
+    if (this.#closed) return;
+    for (const did of this.#wanted.values()) this.#dial(this.#peer(did));
+  }
+
+  #dial(peer: Peer): void {
+    const { clock, random } = this.#needs;
+    if (peer.open !== undefined || peer.attempt !== undefined || !this.#online.has(hex(peer.did)) || this.#closed) return;
+    const wait = Math.max(peer.notBefore - clock.now(), this.#pending() >= pendingDials ? 200 : 0);
+    if (wait > 0) {
+      peer.retry?.();
+      peer.retry = clock.after(wait, () => this.#dial(peer));
+      return;
+    }
+    const sid = random(16);
+    this.#fresh(sid);
+    peer.attempt = newAttempt();
+    this.#feed(peer, peer.attempt, { on: 'dial', sid, nonce: random(32) });
+  }
+
+  /** Events of one attempt take effect one after the other, those that wait for a signature check included. */
+  #feed(peer: Peer, attempt: Attempt, event: PeerLinkEvent): void {
+    if (attempt.queued >= queuedEvents) return;
+    attempt.queued++;
+    attempt.queue = attempt.queue.then(async () => {
+      attempt.queued--;
+      await this.#step(peer, attempt, event);
+    });
+  }
+
+  async #step(peer: Peer, attempt: Attempt, event: PeerLinkEvent): Promise<void> {
+    if (peer.attempt !== attempt) return;
+    const sides = { me: this.#needs.me, them: peer.did, hashOf: this.#needs.hashOffer };
+    const [state, effects] = stepPeerLink(attempt.state, event, sides);
+    attempt.state = state;
+    for (const effect of effects) await this.#perform(peer, attempt, effect);
+  }
+
+  async #perform(peer: Peer, attempt: Attempt, effect: PeerLinkEffect): Promise<void> {
+    switch (effect.do) {
+      case 'signal':
+        return this.#signal(peer, effect.sid, attempt.signalNo++, effect.payload);
+      case 'build':
+        return this.#build(peer, attempt, effect.role);
+      case 'drop':
+        this.#drop(attempt);
+        return;
+      case 'apply':
+        return this.#apply(peer, attempt, effect.signal);
+      case 'write':
+        attempt.link?.send(encode(linkConfirmMessage, effect.message));
+        return;
+      case 'make-proof':
+        return this.#step(peer, attempt, { on: 'proof-made', signature: await this.#needs.signProof(effect.facts) });
+      case 'check-proof':
+        return this.#step(peer, attempt, { on: 'proof-checked', valid: await this.#needs.checkProof(peer.did, effect.facts, effect.signature) });
+      case 'timer':
+        attempt.timer?.();
+        attempt.timer = this.#needs.clock.after(effect.ms, () => this.#feed(peer, attempt, { on: 'timeout' }));
+        return;
+      case 'opened':
+        return this.#opened(peer, attempt, effect.facts, effect.role);
+      case 'end':
+        return this.#ended(peer, attempt, effect.end);
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #signal(peer: Peer, sid: Uint8Array, no: number, payload: SignalPayload): void {
+    const sending = this.#needs.sendSignal(peer.did, { sid, no, payload });
+    sending.then(
+      (outcome) => {
+        if (outcome === 'not-there') this.#online.delete(hex(peer.did));
+        if (outcome !== 'sent' && peer.attempt !== undefined) this.#feed(peer, peer.attempt, { on: 'not-there' });
+      },
+      (error: unknown) => this.#needs.note(`signal not sent: ${error instanceof Error ? error.message : 'unknown'}`),
+    );
+  }
+
+  #build(peer: Peer, attempt: Attempt, role: LinkRole): void {
+    const now = this.#needs.clock.now();
+    this.#built = this.#built.filter((at) => at > now - 60_000);
+    if (this.#built.length >= builtPerMinute) return this.#feed(peer, attempt, { on: 'timeout' });
+    this.#built.push(now);
+    const ifMine = (run: (link: Link) => void) => () => {
+      if (link !== undefined && (attempt.link === link || peer.open?.link === link)) run(link);
+    };
+    let link: Link | undefined;
+    link = this.#needs.openLink({
+      role,
+      iceServers: this.#needs.iceServers(),
+      events: {
+        signal: (signal) => ifMine(() => this.#feed(peer, attempt, { on: 'local-signal', signal }))(),
+        opened: (fingerprints) => ifMine(() => this.#feed(peer, attempt, { on: 'connected', fingerprints, nonce: this.#needs.random(32) }))(),
+        message: (bytes) => ifMine((mine) => this.#received(peer, attempt, mine, bytes))(),
+        drained: ifMine(() => peer.open !== undefined && this.#flush(peer.open)),
+        closed: (reason) => ifMine((mine) => this.#closedBelow(peer, attempt, mine, reason))(),
+      },
+    });
+    attempt.link = link;
+  }
+
+  #apply(peer: Peer, attempt: Attempt, signal: Parameters<Link['signal']>[0]): void {
+    if (signal.kind === 'candidate') {
+      const candidate = rebuildCandidate(signal.candidate, this.#needs.candidates);
+      if (candidate.outcome === 'rebuilt') attempt.link?.signal({ kind: 'candidate', candidate: candidate.candidate });
+      return;
+    }
+    const rebuilt = rebuildSdp(signal.sdp, signal.kind);
+    if (rebuilt.outcome === 'rebuilt') return attempt.link?.signal({ kind: signal.kind, sdp: rebuilt.sdp });
+    this.#needs.note(`description refused: ${rebuilt.reason}`);
+    this.#feed(peer, attempt, { on: 'disconnected' });
+  }
+
+  #received(peer: Peer, attempt: Attempt, link: Link, bytes: Uint8Array): void {
+    const open = peer.open;
+    if (open?.link === link) return this.#openReceived(peer, open, bytes);
+    // Still confirming: in order behind what waits for a signature check.
+    if (attempt.queued >= queuedEvents) return;
+    attempt.queued++;
+    attempt.queue = attempt.queue.then(async () => {
+      attempt.queued--;
+      if (peer.open?.link === link) return this.#openReceived(peer, peer.open, bytes);
+      if (peer.attempt !== attempt || attempt.link !== link) return;
+      await this.#step(peer, attempt, confirmEvent(bytes));
+    });
+  }
+
+  #openReceived(peer: Peer, open: Open, bytes: Uint8Array): void {
+    open.heard = this.#needs.clock.now();
+    let message: PeerMessage;
+    try {
+      if (bytes.length > limits.linkMessageBytes) throw new WireRefusal('too-large', 'link message');
+      message = decode(peerMessage, bytes);
+    } catch (error) {
+      if (!(error instanceof WireRefusal)) throw error;
+      return this.#lose(peer.did, open, `refused: ${error.message}`);
+    }
+    if (message.type === 'ping') return this.send(peer.did, { type: 'pong', no: message.no });
+    if (message.type === 'pong') return;
+    if (message.type === 'bye') return this.#lose(peer.did, open, 'bye');
+    this.#needs.events.message(peer.did, message);
+  }
+
+  #opened(peer: Peer, attempt: Attempt, facts: LinkFacts, role: LinkRole): void {
+    const link = attempt.link;
+    if (link === undefined) return;
+    attempt.timer?.();
+    peer.attempt = undefined;
+    const before = peer.open;
+    if (before !== undefined) this.#closeOpen(peer, before);
+    const open: Open = { link, facts, heard: this.#needs.clock.now(), outgoing: [], outgoingBytes: 0, beat: undefined, route: 'unknown' };
+    peer.open = open;
+    peer.failures = 0;
+    this.#beat(peer, open);
+    link.route().then(
+      (route) => {
+        open.route = route;
+      },
+      () => this.#needs.note('route of a link unknown'),
+    );
+    this.#needs.events.opened(peer.did, facts, role);
+    this.#dialAll();
+  }
+
+  #beat(peer: Peer, open: Open): void {
+    open.beat = this.#needs.clock.after(heartbeat, () => {
+      if (peer.open !== open) return;
+      if (this.#needs.clock.now() - open.heard > silence) return this.#lose(peer.did, open, 'silent');
+      this.#ping(open);
+      this.#beat(peer, open);
+    });
+  }
+
+  #ping(open: Open): void {
+    this.#pings = (this.#pings + 1) % 2 ** 32;
+    open.link.send(encode(peerMessage, { type: 'ping', no: this.#pings }));
+  }
+
+  #flush(open: Open): void {
+    while (open.outgoing.length > 0) {
+      const next = open.outgoing[0];
+      if (next === undefined || open.link.send(next) !== 'sent') return;
+      open.outgoing.shift();
+      open.outgoingBytes -= next.length;
+    }
+  }
+
+  #closedBelow(peer: Peer, attempt: Attempt, link: Link, reason: string): void {
+    if (peer.open?.link === link) return this.#lose(peer.did, peer.open, reason);
+    this.#feed(peer, attempt, { on: 'disconnected' });
+  }
+
+  #lose(did: Did, open: Open, reason: string): void {
+    const peer = this.#peers.get(hex(did));
+    if (peer === undefined || peer.open !== open) return;
+    this.#needs.note(`link closed: ${reason}`);
+    this.#closeOpen(peer, open);
+    this.#pause(peer, reason === 'bye' ? 'hung-up' : 'lost');
+  }
+
+  #closeOpen(peer: Peer, open: Open): void {
+    peer.open = undefined;
+    open.beat?.();
+    open.link.close();
+    this.#needs.events.closed(peer.did);
+  }
+
+  #byeCame(peer: Peer, body: SignalBody): void {
+    if (peer.open !== undefined && hex(peer.open.facts.sid) === hex(body.sid)) this.#lose(peer.did, peer.open, 'bye');
+  }
+
+  #ended(peer: Peer, attempt: Attempt, end: LinkEnd): void {
+    attempt.timer?.();
+    peer.attempt = undefined;
+    this.#drop(attempt);
+    this.#pause(peer, end);
+    this.#dialAll();
+  }
+
+  #drop(attempt: Attempt): void {
+    const link = attempt.link;
+    attempt.link = undefined;
+    link?.close();
+  }
+
+  #pause(peer: Peer, end: LinkEnd): void {
+    const { clock } = this.#needs;
+    const pause = end === 'lost' ? Math.min(pauses.lost * 1.3 ** peer.failures, 10_000) : pauses[end] * Math.min(2 ** peer.failures, 60);
+    peer.failures++;
+    peer.notBefore = clock.now() + pause;
+    peer.retry?.();
+    peer.retry = clock.after(pause, () => this.#dial(peer));
+  }
+
+  #forget(name: string, peer: Peer): void {
+    this.#peers.delete(name);
+    peer.retry?.();
+    const { attempt, open } = peer;
+    peer.attempt = undefined;
+    if (attempt !== undefined) {
+      attempt.timer?.();
+      this.#drop(attempt);
+    }
+    if (open !== undefined) this.#closeOpen(peer, open);
+  }
+}
+
+function newAttempt(): Attempt {
+  return { state: { at: 'idle' }, link: undefined, timer: undefined, signalNo: 0, queue: Promise.resolve(), queued: 0 };
+}
+
+function confirmEvent(bytes: Uint8Array): PeerLinkEvent {
+  try {
+    if (bytes.length > limits.linkConfirmBytes) throw new WireRefusal('too-large', 'before confirmation');
+    return { on: 'confirm', message: decode(linkConfirmMessage, bytes) };
+  } catch (error) {
+    if (!(error instanceof WireRefusal)) throw error;
+    return { on: 'disconnected' };
+  }
+}
