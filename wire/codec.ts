@@ -76,7 +76,7 @@ export class Reader {
   }
 }
 
-export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+export function encode<T>(codec: Codec<T>, value: NoInfer<T>): Uint8Array {
   const out = new Writer();
   codec.write(out, value);
   return out.finish();
