@@ -222,7 +222,7 @@ export class SignalingClient implements NodeLine {
 
   #connected(session: LoginSession, device: Device): void {
     const now = this.#parts.clock.now();
-    if (this.#hello !== 'resume') this.#publisher.certificateIsKnown(device.certificate);
+    this.#publisher.certificateIsKnown(device.certificate);
     this.#hello = 'resume';
     const offset = session.nodeTime - now;
     this.#clockOffset = Math.abs(offset) <= believableOffset ? offset : 0;
