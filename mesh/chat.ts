@@ -6,10 +6,10 @@ import type { KeyAgent } from '../keys/key-agent.ts';
 import { KeyRefusal } from '../keys/key-refusal.ts';
 import { descriptionHash, linkHash, signLink, verifyLink } from '../keys/link-confirm.ts';
 import { equal, hex } from '../wire/bytes.ts';
-import type { Did, GTag, Gid, NodeId, Uid } from '../wire/ids.ts';
+import type { Did, Gid, GTag, NodeId, Uid } from '../wire/ids.ts';
 import type { PeerMessage } from '../wire/peer-messages.ts';
 import { Group } from './group.ts';
-import { GroupLog, type GroupLogNeeds } from './group-log.ts';
+import type { GroupLog, GroupLogNeeds } from './group-log.ts';
 import { Links } from './links.ts';
 import { Membership } from './membership.ts';
 import type { NodeLine } from './node-line.ts';
@@ -76,14 +76,24 @@ export class Chat {
       ...{ origin, account, device, agent, pins, dialSocket, clock, random },
       start: parts.start,
       expectedNodeId: parts.expectedNodeId,
-      events: { changed: (state) => this.#nodeChanged(state), news: (news) => this.#newsCame(news), surprised: (error) => events.surprised(error) },
+      events: {
+        changed: (state) => this.#nodeChanged(state),
+        news: (news) => this.#newsCame(news),
+        surprised: (error) => events.surprised(error),
+      },
     });
     const line: NodeLine = { request: (question) => this.client.request(question) };
     const now = () => this.client.nodeNow();
     const note = (text: string) => events.note(text);
     const lookUp = (by: LookUp) => lookedUp(line, by);
     this.people = new People({ lookUp, nodeId: () => this.nodeId(), agent, store, now, note });
-    this.#signals = new SignalBox({ device: () => this.#device, people: this.people, line, groups: () => this.#groups.values(), note });
+    this.#signals = new SignalBox({
+      device: () => this.#device,
+      people: this.people,
+      line,
+      groups: () => this.#groups.values(),
+      note,
+    });
     this.links = new Links({
       ...{ me: device.did, clock, random, openLink, candidates, note },
       iceServers: () => this.#iceServers(),

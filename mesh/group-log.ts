@@ -1,7 +1,19 @@
 // One group's log on this device: fetched from the node, opened, judged, kept; and the epochs whose keys it hands out (spec/protocol.md §4).
 import type { Device } from '../keys/device.ts';
 import { signingKeyFromSeed } from '../keys/ed25519.ts';
-import { type EpochKeys, type EpochSecrets, appendSeed, checkCommitments, epochContext, epochKeysCodec, epochOfGroupKey, freshEpoch, gTagOf, openEpoch, ratchetEpoch } from '../keys/epoch.ts';
+import {
+  appendSeed,
+  checkCommitments,
+  type EpochKeys,
+  type EpochSecrets,
+  epochContext,
+  epochKeysCodec,
+  epochOfGroupKey,
+  freshEpoch,
+  gTagOf,
+  openEpoch,
+  ratchetEpoch,
+} from '../keys/epoch.ts';
 import { makeGroupKeyShards, openGroupKeyShard, shardMembers } from '../keys/group-key.ts';
 import { shardHashOf } from '../keys/identity.ts';
 import type { KeyAgent } from '../keys/key-agent.ts';
@@ -9,9 +21,9 @@ import { openOp, sealOp } from '../keys/log-seal.ts';
 import { type ReadOp, readOp, signOp } from '../keys/op.ts';
 import { type GroupState, OpLog } from '../keys/resolve.ts';
 import { compare, equal, hex } from '../wire/bytes.ts';
-import { type Decoded, bytesN, decode, encode, list16, list8, numberOf, struct, u32 } from '../wire/codec.ts';
-import { type Change, type Epoch, type OpBody, epochModes, roles } from '../wire/group-ops.ts';
-import { type Did, type Gid, type GTag, type OpId, type Uid, asOpId, gTagCodec, opIdCodec } from '../wire/ids.ts';
+import { bytesN, type Decoded, decode, encode, list8, list16, numberOf, struct, u32 } from '../wire/codec.ts';
+import { type Change, type Epoch, epochModes, type OpBody, roles } from '../wire/group-ops.ts';
+import { asOpId, type Did, type Gid, type GTag, gTagCodec, type OpId, opIdCodec, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type LogAppend, type LogEntry, logAppend } from '../wire/node-messages.ts';
 import type { NodeLine } from './node-line.ts';
@@ -76,7 +88,10 @@ export class GroupLog {
   }
 
   /** A new group of one. It is kept here first; the node gets it with the next `sync`. */
-  static async create(needs: GroupLogNeeds, parts: { name: string; certificate: Uint8Array; certHash: Uint8Array }): Promise<GroupLog> {
+  static async create(
+    needs: GroupLogNeeds,
+    parts: { name: string; certificate: Uint8Array; certHash: Uint8Array },
+  ): Promise<GroupLog> {
     const { me, random, agent } = needs;
     const policy = { name: parts.name, history: { history: 'from-join' }, admit: roles.admin, suite: 1, wrap: 1 } as const;
     const devices = [me.certificate];
@@ -187,7 +202,8 @@ export class GroupLog {
     const { store } = this.#needs;
     const name = hex(this.gid);
     const removals: StoreChange[] = [{ remove: ['log', name] }];
-    for (const kind of ['op', 'epoch', 'shard']) for (const { key } of await store.range([kind, name])) removals.push({ remove: key });
+    for (const kind of ['op', 'epoch', 'shard'])
+      for (const { key } of await store.range([kind, name])) removals.push({ remove: key });
     await store.write(removals);
   }
 
@@ -224,7 +240,12 @@ export class GroupLog {
     this.#lastNo = Math.max(this.#lastNo, entry.no);
     this.#nodeHeads = withHead(this.#nodeHeads, entry.opId, entry.parents);
     if (this.#ops.has(entry.opId)) return [];
-    const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: [...this.#logKeys].reverse(), sealed: entry.sealed });
+    const opened = await openOp({
+      gTag: this.gTag,
+      opId: entry.opId,
+      logKeys: [...this.#logKeys].reverse(),
+      sealed: entry.sealed,
+    });
     if (opened === undefined) return this.#refuse(entry, 'not sealed for us');
     for (const key of opened.previousKeys) if (!this.#logKeys.some((known) => equal(known, key))) this.#logKeys.unshift(key);
     let op: ReadOp;
@@ -269,7 +290,10 @@ export class GroupLog {
     const ctx = epochContext({ ...body, mode: epoch.mode, newGK: epoch.newGK });
     const wrap = this.#ops.stateAt([op.opId]).policy.wrap;
     const parent = body.parents.length === 1 ? this.#epochAt(body.parents[0]) : undefined;
-    const secrets = epoch.mode === epochModes.ratchet && parent !== undefined ? ratchetEpoch({ ctx, wrap, parent }) : await this.#secretsFromShard(op, epoch, ctx);
+    const secrets =
+      epoch.mode === epochModes.ratchet && parent !== undefined
+        ? ratchetEpoch({ ctx, wrap, parent })
+        : await this.#secretsFromShard(op, epoch, ctx);
     if (secrets === undefined) return undefined;
     const check = checkCommitments(secrets, epoch);
     if (check === 'match') return secrets;
@@ -292,7 +316,8 @@ export class GroupLog {
 
   /** Who gets a shard: those added by a ratcheting op, everybody who reads by a fresh one. */
   #recipients(op: ReadOp, epoch: Epoch): Uid[] {
-    if (epoch.mode === epochModes.ratchet) return op.body.changes.flatMap((change) => (change.kind === 'add' ? [change.uid] : []));
+    if (epoch.mode === epochModes.ratchet)
+      return op.body.changes.flatMap((change) => (change.kind === 'add' ? [change.uid] : []));
     return [...this.#ops.stateAt([op.opId]).members.values()].filter(({ role }) => role >= roles.member).map(({ uid }) => uid);
   }
 
@@ -326,12 +351,20 @@ export class GroupLog {
     const keys = this.epoch(op.opId);
     if (keys === undefined) throw new Error('a genesis without its keys');
     const shards = await store.range(['shard', hex(this.gid)]);
-    const no = await this.#send(op, { keys: [keys, undefined], shards: shards.map(({ value }) => value), logKey: keys.logKey, expectedHeads: [] });
+    const no = await this.#send(op, {
+      keys: [keys, undefined],
+      shards: shards.map(({ value }) => value),
+      logKey: keys.logKey,
+      expectedHeads: [],
+    });
     if (no === 'conflict') throw new NodeRefusal('unexpected');
     this.#unsent = undefined;
     this.#lastNo = no;
     this.#nodeHeads = [op.opId];
-    const removals: StoreChange[] = [{ remove: ['op', hex(this.gid), 0] }, ...shards.map(({ key }): StoreChange => ({ remove: key }))];
+    const removals: StoreChange[] = [
+      { remove: ['op', hex(this.gid), 0] },
+      ...shards.map(({ key }): StoreChange => ({ remove: key })),
+    ];
     await store.write([...this.#opChanges(op, no), this.#logChange(), ...removals]);
   }
 
@@ -371,7 +404,12 @@ export class GroupLog {
   /** Puts the shards, then appends: the number that the node gave, or that somebody was faster. */
   async #send(
     op: ReadOp,
-    parts: { keys: [{ groupKey: Uint8Array }, { groupKey: Uint8Array } | undefined]; shards: Uint8Array[]; logKey: Uint8Array; expectedHeads: OpId[] },
+    parts: {
+      keys: [{ groupKey: Uint8Array }, { groupKey: Uint8Array } | undefined];
+      shards: Uint8Array[];
+      logKey: Uint8Array;
+      expectedHeads: OpId[];
+    },
   ): Promise<number | 'conflict'> {
     const { line } = this.#needs;
     const { gTag } = this;
@@ -389,7 +427,11 @@ export class GroupLog {
       nextAppendPub: next === undefined ? undefined : (await signingKeyFromSeed(appendSeed(next.groupKey))).publicKey,
       retire: 0,
     };
-    const reply = await line.request({ type: 'append', append, signature: await signer.sign('append', encode(logAppend, append)) });
+    const reply = await line.request({
+      type: 'append',
+      append,
+      signature: await signer.sign('append', encode(logAppend, append)),
+    });
     return reply.type === 'conflict' ? 'conflict' : reply.no;
   }
 
@@ -402,14 +444,30 @@ export class GroupLog {
   }
 
   #logChange(): StoreChange {
-    const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads });
+    const value = encode(storedLog, {
+      version: 1,
+      gid: this.gid,
+      gTag: this.gTag,
+      logKeys: this.#logKeys,
+      lastNo: this.#lastNo,
+      nodeHeads: this.#nodeHeads,
+    });
     return { put: ['log', hex(this.gid)], value };
   }
 }
 
 function epochOf(secrets: EpochSecrets, mode: 1 | 2, shards: Uint8Array[]): Epoch {
   const { gkCommit, esCommit } = secrets;
-  return { mode, newGK: 1, gkCommit, esCommit, gkShardHashes: shards.map(shardHashOf), esShardHashes: [], frontier: [], excluded: [] };
+  return {
+    mode,
+    newGK: 1,
+    gkCommit,
+    esCommit,
+    gkShardHashes: shards.map(shardHashOf),
+    esShardHashes: [],
+    frontier: [],
+    excluded: [],
+  };
 }
 
 function withHead(heads: OpId[], opId: OpId, parents: OpId[]): OpId[] {

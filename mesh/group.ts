@@ -1,14 +1,23 @@
 // One group as its members live it: what is sent and received, exactly once and in order, and what is known of how far it got.
 import type { Device } from '../keys/device.ts';
 import type { EpochKeys } from '../keys/epoch.ts';
-import { type ReceiverChain, type ReadFrame, openFrame, readFrame, receiverChainCodec, receiverChainOf, sealFrame, verifyFrame } from '../keys/frame-seal.ts';
+import {
+  openFrame,
+  type ReadFrame,
+  type ReceiverChain,
+  readFrame,
+  receiverChainCodec,
+  receiverChainOf,
+  sealFrame,
+  verifyFrame,
+} from '../keys/frame-seal.ts';
 import { compare, equal, hex } from '../wire/bytes.ts';
 import { bytesN, decode, encode, numberOf, optional, struct, u64, vec32 } from '../wire/codec.ts';
 import { largestPlaintext } from '../wire/frame.ts';
 import { type Role, roles } from '../wire/group-ops.ts';
-import { type Did, type EpochId, type FrameId, type Uid, asDid, asFrameId } from '../wire/ids.ts';
+import { asDid, asFrameId, type Did, type EpochId, type FrameId, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
-import { type MessageBody, decodeMessageBody, encodeMessageBody } from '../wire/message-body.ts';
+import { decodeMessageBody, encodeMessageBody, type MessageBody } from '../wire/message-body.ts';
 import type { GroupLog } from './group-log.ts';
 import type { Clock, Random, Stop, Store, StoreChange } from './ports.ts';
 import { isRefusal } from './refusals.ts';
@@ -91,7 +100,8 @@ export class Group {
       this.#seq = seq;
       this.#previous = previous;
     }
-    for (const { key, value } of await store.range(['chain', hex(this.gid)])) this.#chains.set(`${key[2]} ${key[3]}`, decode(receiverChainCodec, value));
+    for (const { key, value } of await store.range(['chain', hex(this.gid)]))
+      this.#chains.set(`${key[2]} ${key[3]}`, decode(receiverChainCodec, value));
     for (const { value } of await store.range(['frame', hex(this.gid)])) this.#restore(decode(storedFrame, value));
     for (const { key } of await store.range(['had', hex(this.gid)])) this.#had.set(String(key[2]), new Set(['before']));
   }
@@ -144,7 +154,11 @@ export class Group {
   }
 
   /** How far an own message got. */
-  progressOf(entry: TranscriptEntry): { state: 'sending' | 'saved' | 'sent' | 'delivered'; deliveredTo: number; receivers: number } {
+  progressOf(entry: TranscriptEntry): {
+    state: 'sending' | 'saved' | 'sent' | 'delivered';
+    deliveredTo: number;
+    receivers: number;
+  } {
     const receivers = this.#receiversOf(entry);
     const deliveredTo = receivers.filter(({ dids }) => dids.some((did) => this.#hasReceipt(did, entry))).length;
     if (receivers.length === 0) return { state: 'saved', deliveredTo, receivers: 0 };
@@ -180,7 +194,9 @@ export class Group {
     const state = this.log.state();
     if (state === undefined) return [];
     const readers = [...state.members.values()].filter(({ role }) => role >= roles.member);
-    return readers.flatMap(({ devices }) => [...devices.values()].map(({ did }) => did)).filter((did) => !equal(did, this.#needs.me.did));
+    return readers
+      .flatMap(({ devices }) => [...devices.values()].map(({ did }) => did))
+      .filter((did) => !equal(did, this.#needs.me.did));
   }
 
   roleOf(uid: Uid): Role {
@@ -203,7 +219,8 @@ export class Group {
     const chain = epoch === undefined ? undefined : this.#chainOf(epoch, me.did);
     // Send rule: under no epoch but the one in force, so never to somebody whose removal is known here.
     const inForce = this.log.epochInForce();
-    if (epoch === undefined || epochId === undefined || chain === undefined || inForce === undefined || !equal(inForce, epochId)) return 'no-key';
+    if (epoch === undefined || epochId === undefined || chain === undefined || inForce === undefined || !equal(inForce, epochId))
+      return 'no-key';
     const now = clock.now();
     const heads = this.transcript.heads(me.did, epochId, limits.frameHeads);
     const encoded = encodeMessageBody(body);
@@ -251,7 +268,15 @@ export class Group {
     const opened = await openFrame(read, chain);
     if (opened === 'skip-too-far') return 'refused';
     const now = this.#needs.clock.now();
-    const facts = { did, seq: frame.seq, gen: frame.gen, previous: frame.previous, epochId: frame.epochId, id: frameId, storedAt: now };
+    const facts = {
+      did,
+      seq: frame.seq,
+      gen: frame.gen,
+      previous: frame.previous,
+      epochId: frame.epochId,
+      id: frameId,
+      storedAt: now,
+    };
     if (typeof opened === 'string') {
       // Verified, but not to be opened: it counts as had, so that healing comes to an end without its key.
       const entry = this.#entryOf({ ...facts, sentAt: now, heads: [], body: undefined });
@@ -260,7 +285,12 @@ export class Group {
       return 'stored';
     }
     const { plaintext } = opened;
-    const entry = this.#entryOf({ ...facts, sentAt: plaintext.sentAt, heads: plaintext.heads, body: bodyOrNothing(plaintext.body) });
+    const entry = this.#entryOf({
+      ...facts,
+      sentAt: plaintext.sentAt,
+      heads: plaintext.heads,
+      body: bodyOrNothing(plaintext.body),
+    });
     await this.#needs.store.write([this.#frameChange(entry, bytes, plaintext.body), this.#chainChange(epoch, did, opened.chain)]);
     this.#chains.set(chainName(epoch.epochId, did), opened.chain);
     this.#keep(entry, bytes, from);
@@ -343,7 +373,8 @@ export class Group {
   readonly #ownerNames = new Map<string, string>();
 
   #nameOwner(did: string): string | undefined {
-    for (const member of this.log.state()?.members.values() ?? []) for (const name of member.devices.keys()) this.#ownerNames.set(name, hex(member.uid));
+    for (const member of this.log.state()?.members.values() ?? [])
+      for (const name of member.devices.keys()) this.#ownerNames.set(name, hex(member.uid));
     return this.#ownerNames.get(did);
   }
 
@@ -363,7 +394,10 @@ export class Group {
       if (upTo > (this.#receipted.get(hex(did)) ?? 0)) delivered.push({ did, upTo });
     }
     if (delivered.length === 0) return;
-    const outcome = await this.send({ kind: 'receipt', delivered: delivered.sort((a, b) => compare(a.did, b.did)).slice(0, limits.receiptDevices) });
+    const outcome = await this.send({
+      kind: 'receipt',
+      delivered: delivered.sort((a, b) => compare(a.did, b.did)).slice(0, limits.receiptDevices),
+    });
     if (outcome === 'stored') for (const { did, upTo } of delivered) this.#receipted.set(hex(did), upTo);
   }
 
@@ -402,17 +436,35 @@ export class Group {
     return { put: ['chain', hex(this.gid), hex(epoch.epochId), hex(did)], value: encode(receiverChainCodec, chain) };
   }
 
-  #restore(stored: { frame: Uint8Array; body: Uint8Array | undefined; sentAt: number; heads: Uint8Array; storedAt: number }): void {
+  #restore(stored: {
+    frame: Uint8Array;
+    body: Uint8Array | undefined;
+    sentAt: number;
+    heads: Uint8Array;
+    storedAt: number;
+  }): void {
     const { frame, frameId } = readFrame(stored.frame);
     const heads: FrameId[] = [];
     for (let at = 0; at + 32 <= stored.heads.length; at += 32) heads.push(asFrameId(stored.heads.slice(at, at + 32)));
     const { did, seq, gen, previous, epochId } = frame;
     const body = stored.body === undefined ? undefined : bodyOrNothing(stored.body);
-    const entry = this.#entryOf({ id: frameId, did, seq, gen, previous, epochId, sentAt: stored.sentAt, heads, body, storedAt: stored.storedAt });
+    const entry = this.#entryOf({
+      id: frameId,
+      did,
+      seq,
+      gen,
+      previous,
+      epochId,
+      sentAt: stored.sentAt,
+      heads,
+      body,
+      storedAt: stored.storedAt,
+    });
     this.transcript.add(entry);
     this.#noteReceipt(entry);
     if (!equal(did, this.#needs.me.did) || body?.kind !== 'receipt') return;
-    for (const one of body.delivered) this.#receipted.set(hex(one.did), Math.max(this.#receipted.get(hex(one.did)) ?? 0, one.upTo));
+    for (const one of body.delivered)
+      this.#receipted.set(hex(one.did), Math.max(this.#receipted.get(hex(one.did)) ?? 0, one.upTo));
   }
 }
 

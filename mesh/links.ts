@@ -4,7 +4,7 @@ import { hex } from '../wire/bytes.ts';
 import { decode, encode } from '../wire/codec.ts';
 import type { Did } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
-import { type PeerMessage, linkConfirmMessage, peerMessage } from '../wire/peer-messages.ts';
+import { linkConfirmMessage, type PeerMessage, peerMessage } from '../wire/peer-messages.ts';
 import { WireRefusal } from '../wire/refusal.ts';
 import type { SignalBody, SignalPayload } from '../wire/signal.ts';
 import { type LinkEnd, type PeerLinkEffect, type PeerLinkEvent, type PeerLinkState, stepPeerLink } from './peer-link.ts';
@@ -43,11 +43,40 @@ const silence = 15_000;
 const queuedBytes = 4 * 1024 * 1024;
 const queuedEvents = 4096;
 const rememberedSids = 1000;
-const pauses: Record<LinkEnd, number> = { declined: 15_000, unreachable: 10_000, 'not-connected': 10_000, 'not-confirmed': 60_000, lost: 250, 'hung-up': 10_000 };
+const pauses: Record<LinkEnd, number> = {
+  declined: 15_000,
+  unreachable: 10_000,
+  'not-connected': 10_000,
+  'not-confirmed': 60_000,
+  lost: 250,
+  'hung-up': 10_000,
+};
 
-type Attempt = { state: PeerLinkState; link: Link | undefined; timer: Stop | undefined; signalNo: number; queue: Promise<void>; queued: number };
-type Open = { link: Link; facts: LinkFacts; heard: number; outgoing: Uint8Array[]; outgoingBytes: number; beat: Stop | undefined; route: LinkRoute };
-type Peer = { did: Did; attempt: Attempt | undefined; open: Open | undefined; notBefore: number; failures: number; retry: Stop | undefined };
+type Attempt = {
+  state: PeerLinkState;
+  link: Link | undefined;
+  timer: Stop | undefined;
+  signalNo: number;
+  queue: Promise<void>;
+  queued: number;
+};
+type Open = {
+  link: Link;
+  facts: LinkFacts;
+  heard: number;
+  outgoing: Uint8Array[];
+  outgoingBytes: number;
+  beat: Stop | undefined;
+  route: LinkRoute;
+};
+type Peer = {
+  did: Did;
+  attempt: Attempt | undefined;
+  open: Open | undefined;
+  notBefore: number;
+  failures: number;
+  retry: Stop | undefined;
+};
 
 export class Links {
   readonly #needs: LinksNeeds;
@@ -124,7 +153,8 @@ export class Links {
     if (peer.attempt === undefined) {
       if (body.payload.kind === 'bye') this.#byeCame(peer, body);
       if (body.payload.kind !== 'knock') return;
-      if (this.#pending() >= pendingAttempts) return this.#signal(peer, body.sid, 0, { kind: 'decline', knockNonce: body.payload.nonce });
+      if (this.#pending() >= pendingAttempts)
+        return this.#signal(peer, body.sid, 0, { kind: 'decline', knockNonce: body.payload.nonce });
       peer.attempt = newAttempt();
     }
     this.#feed(peer, peer.attempt, { on: 'signal', body, nonce: this.#needs.random(32) });
@@ -225,7 +255,10 @@ export class Links {
       case 'make-proof':
         return this.#step(peer, attempt, { on: 'proof-made', signature: await this.#needs.signProof(effect.facts) });
       case 'check-proof':
-        return this.#step(peer, attempt, { on: 'proof-checked', valid: await this.#needs.checkProof(peer.did, effect.facts, effect.signature) });
+        return this.#step(peer, attempt, {
+          on: 'proof-checked',
+          valid: await this.#needs.checkProof(peer.did, effect.facts, effect.signature),
+        });
       case 'timer':
         attempt.timer?.();
         attempt.timer = this.#needs.clock.after(effect.ms, () => this.#feed(peer, attempt, { on: 'timeout' }));
@@ -264,7 +297,8 @@ export class Links {
       iceServers: this.#needs.iceServers(),
       events: {
         signal: (signal) => ifMine(() => this.#feed(peer, attempt, { on: 'local-signal', signal }))(),
-        opened: (fingerprints) => ifMine(() => this.#feed(peer, attempt, { on: 'connected', fingerprints, nonce: this.#needs.random(32) }))(),
+        opened: (fingerprints) =>
+          ifMine(() => this.#feed(peer, attempt, { on: 'connected', fingerprints, nonce: this.#needs.random(32) }))(),
         message: (bytes) => ifMine((mine) => this.#received(peer, attempt, mine, bytes))(),
         drained: ifMine(() => peer.open !== undefined && this.#flush(peer.open)),
         closed: (reason) => ifMine((mine) => this.#closedBelow(peer, attempt, mine, reason))(),
@@ -322,7 +356,15 @@ export class Links {
     peer.attempt = undefined;
     const before = peer.open;
     if (before !== undefined) this.#closeOpen(peer, before);
-    const open: Open = { link, facts, heard: this.#needs.clock.now(), outgoing: [], outgoingBytes: 0, beat: undefined, route: 'unknown' };
+    const open: Open = {
+      link,
+      facts,
+      heard: this.#needs.clock.now(),
+      outgoing: [],
+      outgoingBytes: 0,
+      beat: undefined,
+      route: 'unknown',
+    };
     peer.open = open;
     peer.failures = 0;
     this.#beat(peer, open);
@@ -399,7 +441,8 @@ export class Links {
 
   #pause(peer: Peer, end: LinkEnd): void {
     const { clock } = this.#needs;
-    const pause = end === 'lost' ? Math.min(pauses.lost * 1.3 ** peer.failures, 10_000) : pauses[end] * Math.min(2 ** peer.failures, 60);
+    const pause =
+      end === 'lost' ? Math.min(pauses.lost * 1.3 ** peer.failures, 10_000) : pauses[end] * Math.min(2 ** peer.failures, 60);
     peer.failures++;
     peer.notBefore = clock.now() + pause;
     peer.retry?.();

@@ -10,8 +10,8 @@ import type { GroupState } from '../keys/resolve.ts';
 import { compare, equal, fromHex, hex } from '../wire/bytes.ts';
 import { decode, encode, numberOf, struct, u32 } from '../wire/codec.ts';
 import { type JoinRequest, type Role, roles, welcome } from '../wire/group-ops.ts';
-import { type Did, type GTag, type Gid, type NodeId, type RosterTag, type Uid, asOpId, asUid } from '../wire/ids.ts';
-import { type Invite, decodeInviteLink, encodeInviteFragment, invite as inviteCodec } from '../wire/invite-link.ts';
+import { asOpId, asUid, type Did, type Gid, type GTag, type NodeId, type RosterTag, type Uid } from '../wire/ids.ts';
+import { decodeInviteLink, encodeInviteFragment, type Invite, invite as inviteCodec } from '../wire/invite-link.ts';
 import type { Mail, Mailbox } from '../wire/node-messages.ts';
 import type { Group } from './group.ts';
 import { GroupLog, type GroupLogNeeds } from './group-log.ts';
@@ -50,7 +50,17 @@ export type MembershipNeeds = {
   run(work: Promise<unknown>): void;
 };
 
-export type JoinFailure = 'bad-link' | 'other-node' | 'wrong-node' | 'other-group' | 'not-invited' | 'used' | 'revoked' | 'expired' | 'not-for-you' | 'gone';
+export type JoinFailure =
+  | 'bad-link'
+  | 'other-node'
+  | 'wrong-node'
+  | 'other-group'
+  | 'not-invited'
+  | 'used'
+  | 'revoked'
+  | 'expired'
+  | 'not-for-you'
+  | 'gone';
 
 /** Of the link followed last. */
 export type JoinState =
@@ -90,7 +100,8 @@ export class Membership {
     const logs = await GroupLog.loadAll(logNeeds);
     for (const { value } of await store.range(['join'])) {
       const invite = decode(inviteCodec, value);
-      const log = logs.find(({ gid }) => equal(gid, invite.gid)) ?? GroupLog.open(logNeeds, { ...invite, logKeys: [invite.logKey] });
+      const log =
+        logs.find(({ gid }) => equal(gid, invite.gid)) ?? GroupLog.open(logNeeds, { ...invite, logKeys: [invite.logKey] });
       if (this.#isIn(log)) continue;
       this.#pending.set(hex(invite.gTag), { invite, invitePub: await invitePubOf(invite), log });
       this.join = { state: 'waiting', groupName: log.state()?.policy.name ?? '' };
@@ -130,11 +141,27 @@ export class Membership {
     const { publicKey } = await inviteKeyFromSeed(inviteSeed);
     const { log } = group;
     const role = parts.role === roles.none ? roles.member : parts.role;
-    const facts = { invitePub: publicKey, role, maxUses: parts.maxUses, expires: now() + inviteLife, approval: 0, forUid: undefined } as const;
+    const facts = {
+      invitePub: publicKey,
+      role,
+      maxUses: parts.maxUses,
+      expires: now() + inviteLife,
+      approval: 0,
+      forUid: undefined,
+    } as const;
     const head = await log.commit(async () => ({ changes: [{ kind: 'invite', ...facts }], epoch: 'none' }));
     if (head === 'not-needed') throw new NodeRefusal('append-refused');
     await this.#needs.grew(group);
-    return encodeInviteFragment({ origin, nodeId, gid: log.gid, gTag: log.gTag, logKey: log.newestLogKey, inviteSeed, inviter: me.uid, head });
+    return encodeInviteFragment({
+      origin,
+      nodeId,
+      gid: log.gid,
+      gTag: log.gTag,
+      logKey: log.newestLogKey,
+      inviteSeed,
+      inviter: me.uid,
+      head,
+    });
   }
 
   /** Follows a link; how it goes is in `join`. */
@@ -169,7 +196,10 @@ export class Membership {
       if (outcome !== 'added') return undefined;
       const { uid, certHash, certificate } = person;
       const devices = person.devices.map((device) => device.certificate).slice(0, 8);
-      return { changes: [{ kind: 'add', uid, certHash, role: roles.member, devices, proof: undefined }], epoch: { ratchet: [{ uid, certificate }] } };
+      return {
+        changes: [{ kind: 'add', uid, certHash, role: roles.member, devices, proof: undefined }],
+        epoch: { ratchet: [{ uid, certificate }] },
+      };
     });
     await this.#needs.grew(group);
     await this.#sendWelcomes();
@@ -236,7 +266,8 @@ export class Membership {
     const state = log.state();
     const found = state?.invites.get(hex(invitePub));
     const inviter = state?.members.get(hex(invite.inviter));
-    if (state === undefined || found === undefined || inviter === undefined || inviter.role < state.policy.admit) return 'not-invited';
+    if (state === undefined || found === undefined || inviter === undefined || inviter.role < state.policy.admit)
+      return 'not-invited';
     if (found.revoked) return 'revoked';
     if (found.forUid !== undefined && !equal(found.forUid, this.#needs.me.uid)) return 'not-for-you';
     if (found.uses >= found.maxUses) return 'used';
@@ -248,7 +279,12 @@ export class Membership {
     const device = this.#needs.device();
     const { gid, gTag, logKey, inviteSeed } = invite;
     const claimed = { gid, uid: me.uid, certHash: certHashOf(me.certificate), devices: [device.certificate] };
-    const proof = await makeInviteProof({ ...claimed, inviteKey: await inviteKeyFromSeed(inviteSeed), did: device.did, signer: device.signer });
+    const proof = await makeInviteProof({
+      ...claimed,
+      inviteKey: await inviteKeyFromSeed(inviteSeed),
+      did: device.did,
+      signer: device.signer,
+    });
     const { uid, certHash, devices } = claimed;
     const body = await sealJoinRequest({ gTag, logKey, request: { uid, certHash, devices, proof }, nonce: random(12) });
     await line.request({ type: 'post-mail', box: { of: 'group', gTag }, body });
@@ -300,7 +336,8 @@ export class Membership {
           await this.#admitLater(group, mail);
           after = Math.max(after, mail.no);
         }
-        if (page.mails.length > 0) await store.write([{ put: ['mail', hex(gTag)], value: encode(storedMailNo, { version: 1, no: after }) }]);
+        if (page.mails.length > 0)
+          await store.write([{ put: ['mail', hex(gTag)], value: encode(storedMailNo, { version: 1, no: after }) }]);
         if (page.more === 0 || page.mails.length === 0) return;
       }
     });
@@ -344,7 +381,8 @@ export class Membership {
     const { uid, proof } = request;
     const invite = state.invites.get(hex(proof.invitePub));
     const isIn = (state.members.get(hex(uid))?.role ?? roles.none) > roles.none;
-    if (invite === undefined || isIn || invite.revoked || invite.uses >= invite.maxUses || invite.expires <= this.#needs.now()) return false;
+    if (invite === undefined || isIn || invite.revoked || invite.uses >= invite.maxUses || invite.expires <= this.#needs.now())
+      return false;
     return verifyInviteProof({ gid: group.gid, ...request });
   }
 
@@ -388,7 +426,13 @@ export class Membership {
       if (group !== undefined && person !== undefined && member !== undefined && member.role > roles.none) {
         const { gid, gTag, newestLogKey: logKey } = group.log;
         const body = encode(welcome, { gid, gTag, logKey, opId: member.since.opId });
-        const message = await agent.seal({ purpose: 'welcome', context: uid, body, certificates: [person.certificate], now: now() });
+        const message = await agent.seal({
+          purpose: 'welcome',
+          context: uid,
+          body,
+          certificates: [person.certificate],
+          now: now(),
+        });
         await line.request({ type: 'post-mail', box: { of: 'person', uid }, body: message });
       }
       await store.write([{ remove: key }]);

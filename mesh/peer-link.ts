@@ -19,7 +19,14 @@ export type PeerLinkState =
   | { at: 'offering'; sid: Uint8Array; theirNonce: Uint8Array; offer: string | undefined; waiting: string[] }
   | { at: 'answering'; sid: Uint8Array; offer: string; answer: string | undefined; waiting: string[] }
   | { at: 'connecting'; descriptions: Descriptions }
-  | { at: 'confirming'; descriptions: Descriptions; fingerprints: LinkFingerprints; nonce: Uint8Array; facts: LinkFacts | undefined; proof: 'none' | 'made' | 'seen' }
+  | {
+      at: 'confirming';
+      descriptions: Descriptions;
+      fingerprints: LinkFingerprints;
+      nonce: Uint8Array;
+      facts: LinkFacts | undefined;
+      proof: 'none' | 'made' | 'seen';
+    }
   | { at: 'open'; facts: LinkFacts; role: LinkRole }
   | { at: 'ended'; end: LinkEnd };
 
@@ -130,7 +137,8 @@ function signalled(state: PeerLinkState, event: { body: SignalBody; nonce: Uint8
         ],
       ];
     case 'answer':
-      if (state.at !== 'offering' || state.offer === undefined || !equal(payload.offerHash, sides.hashOf(state.offer))) return [state, []];
+      if (state.at !== 'offering' || state.offer === undefined || !equal(payload.offerHash, sides.hashOf(state.offer)))
+        return [state, []];
       return [
         { at: 'connecting', descriptions: { sid, role: 'offerer', offer: state.offer, answer: payload.sdp } },
         [{ do: 'apply', signal: { kind: 'answer', sdp: payload.sdp } }, ...state.waiting.map(applyCandidate)],
@@ -145,7 +153,12 @@ function signalled(state: PeerLinkState, event: { body: SignalBody; nonce: Uint8
   }
 }
 
-function knocked(state: PeerLinkState, event: { body: SignalBody; nonce: Uint8Array }, theirNonce: Uint8Array, sides: PeerLinkSides): Step {
+function knocked(
+  state: PeerLinkState,
+  event: { body: SignalBody; nonce: Uint8Array },
+  theirNonce: Uint8Array,
+  sides: PeerLinkSides,
+): Step {
   const { sid } = event.body;
   // Glare: both knock. The lower did's offer wins, so the lower one keeps knocking and the higher one welcomes.
   const glare = state.at === 'knocking' || state.at === 'offering';
@@ -156,7 +169,12 @@ function knocked(state: PeerLinkState, event: { body: SignalBody; nonce: Uint8Ar
 
 /** Candidates and goodbyes that come once the descriptions are known. */
 function signalledLate(state: PeerLinkState, body: SignalBody, sides: PeerLinkSides): Step {
-  const sid = state.at === 'connecting' || state.at === 'confirming' ? state.descriptions.sid : state.at === 'open' ? state.facts.sid : undefined;
+  const sid =
+    state.at === 'connecting' || state.at === 'confirming'
+      ? state.descriptions.sid
+      : state.at === 'open'
+        ? state.facts.sid
+        : undefined;
   if (sid === undefined || !equal(sid, body.sid)) return [state, []];
   if (body.payload.kind === 'bye') return end('hung-up');
   if (body.payload.kind === 'candidate') return candidateCame(state, body.payload, sides);
@@ -194,7 +212,11 @@ function applyCandidate(candidate: string): PeerLinkEffect {
 
 function locallySignalled(state: PeerLinkState, signal: LinkSignal, sides: PeerLinkSides): Step {
   if (state.at === 'offering' && signal.kind === 'offer' && state.offer === undefined) {
-    const send: PeerLinkEffect = { do: 'signal', sid: state.sid, payload: { kind: 'offer', nonce: state.theirNonce, sdp: signal.sdp } };
+    const send: PeerLinkEffect = {
+      do: 'signal',
+      sid: state.sid,
+      payload: { kind: 'offer', nonce: state.theirNonce, sdp: signal.sdp },
+    };
     return [{ ...state, offer: signal.sdp }, [send]];
   }
   if (state.at === 'answering' && signal.kind === 'answer') {
@@ -203,7 +225,9 @@ function locallySignalled(state: PeerLinkState, signal: LinkSignal, sides: PeerL
       { at: 'connecting', descriptions: { sid: state.sid, role: 'answerer', offer: state.offer, answer: signal.sdp } },
       [
         { do: 'signal', sid: state.sid, payload: { kind: 'answer', offerHash, sdp: signal.sdp } },
-        ...state.waiting.map((candidate): PeerLinkEffect => ({ do: 'signal', sid: state.sid, payload: { kind: 'candidate', offerHash, candidate } })),
+        ...state.waiting.map(
+          (candidate): PeerLinkEffect => ({ do: 'signal', sid: state.sid, payload: { kind: 'candidate', offerHash, candidate } }),
+        ),
       ],
     ];
   }
@@ -212,15 +236,26 @@ function locallySignalled(state: PeerLinkState, signal: LinkSignal, sides: PeerL
   if (state.at === 'answering') return [{ ...state, waiting: [...state.waiting, signal.candidate] }, []];
   const offer = offerOf(state);
   if (offer === undefined) return [state, []];
-  const sid = 'sid' in state ? state.sid : state.at === 'connecting' || state.at === 'confirming' ? state.descriptions.sid : undefined;
+  const sid =
+    'sid' in state ? state.sid : state.at === 'connecting' || state.at === 'confirming' ? state.descriptions.sid : undefined;
   if (sid === undefined) return [state, []];
-  return [state, [{ do: 'signal', sid, payload: { kind: 'candidate', offerHash: sides.hashOf(offer), candidate: signal.candidate } }]];
+  return [
+    state,
+    [{ do: 'signal', sid, payload: { kind: 'candidate', offerHash: sides.hashOf(offer), candidate: signal.candidate } }],
+  ];
 }
 
 function connected(state: PeerLinkState, event: { fingerprints: LinkFingerprints; nonce: Uint8Array }): Step {
   if (state.at !== 'connecting') return end('not-confirmed');
   return [
-    { at: 'confirming', descriptions: state.descriptions, fingerprints: event.fingerprints, nonce: event.nonce, facts: undefined, proof: 'none' },
+    {
+      at: 'confirming',
+      descriptions: state.descriptions,
+      fingerprints: event.fingerprints,
+      nonce: event.nonce,
+      facts: undefined,
+      proof: 'none',
+    },
     [
       { do: 'timer', ms: linkTimes.confirming },
       { do: 'write', message: { type: 'link-hello', nonce: event.nonce } },
@@ -241,7 +276,11 @@ function confirmed(state: PeerLinkState, message: LinkConfirmMessage, sides: Pee
   return end('not-confirmed');
 }
 
-function factsOf(state: { descriptions: Descriptions; fingerprints: LinkFingerprints; nonce: Uint8Array }, theirNonce: Uint8Array, sides: PeerLinkSides): LinkFacts {
+function factsOf(
+  state: { descriptions: Descriptions; fingerprints: LinkFingerprints; nonce: Uint8Array },
+  theirNonce: Uint8Array,
+  sides: PeerLinkSides,
+): LinkFacts {
   const { sid, offer, answer, role } = state.descriptions;
   const mine = { did: sides.me, fingerprint: state.fingerprints.local, nonce: state.nonce };
   const theirs = { did: sides.them, fingerprint: state.fingerprints.remote, nonce: theirNonce };

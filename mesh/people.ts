@@ -11,7 +11,12 @@ import { type ClientMessage, type DirectoryEntry, directoryEntry } from '../wire
 import type { Store } from './ports.ts';
 import { isRefusal } from './refusals.ts';
 
-export type PersonDevice = { readonly did: Did; readonly signPub: Uint8Array; readonly certificate: Uint8Array; readonly lockKeys: LockKeyBody[] };
+export type PersonDevice = {
+  readonly did: Did;
+  readonly signPub: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly lockKeys: LockKeyBody[];
+};
 
 export type Person = {
   readonly uid: Uid;
@@ -115,10 +120,14 @@ export class People {
 
   async #learn(entry: DirectoryEntry): Promise<Person | undefined> {
     const before = this.known(entry.uid);
-    const person = await this.#checked(before === undefined ? entry : { ...entry, certificate: await this.#merged(before, entry) });
+    const person = await this.#checked(
+      before === undefined ? entry : { ...entry, certificate: await this.#merged(before, entry) },
+    );
     if (person === undefined) return undefined;
     this.#byUid.set(hex(person.uid), person);
-    await this.#needs.store.write([{ put: ['person', hex(person.uid)], value: encode(directoryEntry, { ...entry, certificate: person.certificate }) }]);
+    await this.#needs.store.write([
+      { put: ['person', hex(person.uid)], value: encode(directoryEntry, { ...entry, certificate: person.certificate }) },
+    ]);
     return person;
   }
 
@@ -152,7 +161,11 @@ export class People {
     }
   }
 
-  async #checkedDevice(certificate: Uint8Array, device: DirectoryEntry['devices'][number], now: number): Promise<PersonDevice | undefined> {
+  async #checkedDevice(
+    certificate: Uint8Array,
+    device: DirectoryEntry['devices'][number],
+    now: number,
+  ): Promise<PersonDevice | undefined> {
     try {
       const facts = await verifyDeviceCert({ bytes: device.deviceCert, certificate, agent: this.#needs.agent, now });
       const lockKeys = device.lockKeys.flatMap((bytes) => readOrSkip(() => readLockKey(bytes, facts)));
@@ -177,4 +190,3 @@ function readOrSkip<T>(read: () => T): T[] {
     return [];
   }
 }
-

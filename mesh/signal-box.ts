@@ -44,9 +44,9 @@ export class SignalBox {
     const groups = [...this.#needs.groups()];
     const meshKeys = groups.flatMap((group) => group.log.newestEpochs().map(({ meshKey }) => meshKey));
     const { did, lockKeys } = this.#needs.device();
-    const recipients = lockKeys.map(({ no, lockPub, privateKey }) => ({ no, publicKey: lockPub, privateKey }));
+
     const signPubOf = (other: Did) => groups.map((group) => group.signPubOf(other)).find((signPub) => signPub !== undefined);
-    const opened = await openSignal({ bytes: blob, meshKeys, me: { did, lockKeys: recipients }, signPubOf });
+    const opened = await openSignal({ bytes: blob, meshKeys, me: { did, lockKeys }, signPubOf });
     if (opened === 'no-member' || opened === 'unknown-sender') {
       this.#unexplained = [...this.#unexplained, { from, blob }].slice(-unexplainedMost);
       return undefined;
@@ -76,7 +76,12 @@ export class SignalBox {
       if (lockKey === undefined) return 'unsent';
       const device = this.#needs.device();
       const body = this.#withLockKey({ ...signal, from: device.did, to });
-      const blob = await sealSignal({ body, signer: device.signer, to: { did: to, lockNo: lockKey.no, lockPub: lockKey.lockPub }, meshKey });
+      const blob = await sealSignal({
+        body,
+        signer: device.signer,
+        to: { did: to, lockNo: lockKey.no, lockPub: lockKey.lockPub },
+        meshKey,
+      });
       await line.request({ type: 'relay', to, blob });
       return 'sent';
     } catch (error) {
@@ -92,7 +97,8 @@ export class SignalBox {
   }
 
   #learn(body: SignalBody, signPub: Uint8Array | undefined): void {
-    if (body.payload.kind === 'knock' && signPub !== undefined) this.#needs.people.learnLockKey(body.payload.lockKey, { did: body.from, signPub });
+    if (body.payload.kind === 'knock' && signPub !== undefined)
+      this.#needs.people.learnLockKey(body.payload.lockKey, { did: body.from, signPub });
   }
 
   #turnsOf(to: Did): Turns {

@@ -1,12 +1,12 @@
 // How frames travel between linked devices, and how what one has and another lacks is found and mended (spec/protocol.md, mesh).
 import { type ReadFrame, readFrame } from '../keys/frame-seal.ts';
 import { hash } from '../keys/hash.ts';
-import { type LinkFacts, type LinkRole, groupTokens, linkHash, sharedGroups } from '../keys/link-confirm.ts';
+import { groupTokens, type LinkFacts, type LinkRole, linkHash, sharedGroups } from '../keys/link-confirm.ts';
 import { equal, hex } from '../wire/bytes.ts';
 import { encode, list16 } from '../wire/codec.ts';
 import type { Did, FrameId, Gid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
-import { type DeviceRanges, type PeerMessage, deviceRanges } from '../wire/peer-messages.ts';
+import { type DeviceRanges, deviceRanges, type PeerMessage } from '../wire/peer-messages.ts';
 import type { Group } from './group.ts';
 import type { Clock, Random, Stop } from './ports.ts';
 import { isRefusal } from './refusals.ts';
@@ -61,7 +61,15 @@ export class Spread {
 
   opened(did: Did, facts: LinkFacts, role: LinkRole): void {
     const budget = { left: framesBurst, at: this.#needs.clock.now() };
-    this.#neighbours.set(hex(did), { did, hashOfLink: linkHash(facts), role, groups: new Set(), vectorAt: new Map(), budget, waitingBytes: 0 });
+    this.#neighbours.set(hex(did), {
+      did,
+      hashOfLink: linkHash(facts),
+      role,
+      groups: new Set(),
+      vectorAt: new Map(),
+      budget,
+      waitingBytes: 0,
+    });
     this.announce();
   }
 
@@ -86,7 +94,10 @@ export class Spread {
     if (entry === undefined) return;
     for (const { did } of this.#inGroup(group)) {
       if (!group.mayHave(did, entry.epochId)) continue;
-      this.#needs.send(did, from === undefined ? { type: 'frame', frame: bytes } : { type: 'have', gid: group.gid, frames: [id] });
+      this.#needs.send(
+        did,
+        from === undefined ? { type: 'frame', frame: bytes } : { type: 'have', gid: group.gid, frames: [id] },
+      );
     }
   }
 
@@ -127,7 +138,8 @@ export class Spread {
 
   /** Our log grew: neighbours look at theirs. */
   logGrew(group: Group): void {
-    for (const { did } of this.#inGroup(group)) this.#needs.send(did, { type: 'log-heads', gid: group.gid, heads: group.log.ops.heads() });
+    for (const { did } of this.#inGroup(group))
+      this.#needs.send(did, { type: 'log-heads', gid: group.gid, heads: group.log.ops.heads() });
     this.announce();
   }
 
