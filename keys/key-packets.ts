@@ -54,7 +54,7 @@ export function whatElse(packet: Packet | undefined): KeyRefusalCode {
   }
 }
 
-/** All but photos, keyring notes, and subkeys of kinds that are not used or only cost time. */
+/** All but keyring notes, and subkeys of kinds that are not used or only cost time. */
 export function worthParsing(packets: readonly Packet[]): Packet[] {
   const notes: readonly number[] = [packetTag.marker, packetTag.trust, packetTag.padding];
   const kept: Packet[] = [];
@@ -72,8 +72,7 @@ function startsPart({ tag }: Packet): boolean {
 }
 
 function isUseless(packet: Packet): boolean {
-  if (packet.tag === packetTag.userAttribute) return true;
-  if (packet.tag === packetTag.userId) return false;
+  if (packet.tag === packetTag.userId || packet.tag === packetTag.userAttribute) return false;
   // A DSA subkey's own signature is checked with numbers of any length before the algorithm is refused.
   return keyFault(packet) === 'unsupported-key' || packet.body[5] === algorithm.dsa;
 }

@@ -356,20 +356,17 @@ function isForOneOf(recipients: readonly openpgp.KeyID[], key: openpgp.PrivateKe
   return recipients.filter((recipient) => ours.some((part) => part.getKeyID().equals(recipient))).length === 1;
 }
 
-/** The newest signing key whose secret part is here. A key made by a clock that runs ahead of ours signs with a date that it allows. */
+/** The newest signing key whose secret part is here. A key made by a clock ahead of ours signs with the earliest minute that it allows. */
 async function signingKeyAt(key: openpgp.PrivateKey, now: number): Promise<{ signingKeyId: openpgp.KeyID; date: Date }> {
-  let fault: unknown;
-  for (const date of [new Date(now), new Date(now + clockSkew)]) {
-    for (const part of newestFirst(key).filter(({ keyPacket }) => hasSecret(keyPacket))) {
-      try {
-        const signer = await key.getSigningKey(part.getKeyID(), date, undefined, profile);
-        return { signingKeyId: signer.getKeyID(), date };
-      } catch (error) {
-        fault = error;
-      }
+  const candidates = newestFirst(key).filter(({ keyPacket }) => hasSecret(keyPacket));
+  for (let ahead = 0; ahead <= clockSkew; ahead += 60_000) {
+    const date = new Date(now + ahead);
+    for (const candidate of candidates) {
+      const signingKeyId = candidate.getKeyID();
+      if (await succeeds(key.getSigningKey(signingKeyId, date, undefined, profile))) return { signingKeyId, date };
     }
   }
-  throw refusalOf(fault, [], 'no-signing');
+  throw new KeyRefusal('no-signing');
 }
 
 function newestFirst(key: openpgp.Key): (openpgp.Key | openpgp.Subkey)[] {
@@ -402,9 +399,7 @@ export async function inspectSecretKey(bytes: Uint8Array, now: number): Promise<
   const encryption = await encryptionKeyOf(key, date);
   await signingKeyOf(key, date);
   if (!hasSecret(encryption.keyPacket)) throw new KeyRefusal(elsewhere ?? 'subkey-secret-missing');
-  await signingKeyAt(key, now).catch(() => {
-    throw new KeyRefusal(elsewhere ?? 'subkey-secret-missing');
-  });
+  if (!(await succeeds(signingKeyAt(key, now)))) throw new KeyRefusal(elsewhere ?? 'subkey-secret-missing');
   const needsPassphrase = isProtected(key);
   if (!needsPassphrase) await validated(key);
   const subkeys = await Promise.all(key.subkeys.map((subkey) => subkeyFactsOf(key, subkey, date)));
@@ -509,7 +504,7 @@ function isOldProtection(secretPart: Uint8Array, packet: openpgp.SecretKeyPacket
   return true;
 }
 
-/** One transferable key, public or secret, without photos, keyring notes and subkeys that only cost time. Copies the bytes. Throws KeyRefusal. */
+/** One transferable key, public or secret, without keyring notes and subkeys that only cost time. Copies the bytes. Throws KeyRefusal. */
 async function parseKey(bytes: Uint8Array): Promise<openpgp.Key> {
   if (bytes.length === 0) throw new KeyRefusal('empty');
   if (bytes.length > keyFileBytes) throw new KeyRefusal('too-large');

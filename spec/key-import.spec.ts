@@ -7,7 +7,7 @@ import { readArmor } from '../keys/armor.ts';
 import { localKeyAgent } from '../keys/key-agent.ts';
 import { importSecretKey } from '../keys/key-import.ts';
 import { explain, KeyRefusal } from '../keys/key-refusal.ts';
-import { readPackets } from '../keys/packets.ts';
+import { type Packet, packetTag, readPackets } from '../keys/packets.ts';
 import { concat, equal, hex, utf8 } from '../wire/bytes.ts';
 import { Gpg } from './gpg.ts';
 
@@ -143,6 +143,11 @@ describe('importing a secret key', () => {
     const edit = ['--no-batch', '--passphrase', passphrase, '--command-fd', '0', '--edit-key'];
     await gpg.run([...edit, fingerprints.get('encryption-revoked') ?? ''], 'key 1\nrevkey\ny\n0\n\ny\nsave\n');
     await exported('encryption-revoked');
+    await make('two-signers', [
+      ['ed25519', 'cert,sign'],
+      ['cv25519', 'encr'],
+      ['ed25519', 'sign'],
+    ]);
     await make('sign-only', [['ed25519', 'cert,sign']]);
     await make('no-signing', [
       ['ed25519', 'cert'],
@@ -327,6 +332,17 @@ describe('importing a secret key', () => {
     const flipped = binary('no-passphrase');
     flipped[70] = (flipped[70] ?? 0) ^ 1; // inside the unprotected secret numbers
     await refusedAs('damaged', flipped);
+
+    const framed = readPackets(binary('no-passphrase'), 100);
+    assert('packets' in framed);
+    const [primary, ...rest] = framed.packets;
+    assert(primary !== undefined);
+    const publicLength = 51; // of Ed25519
+    const secret = primary.body.slice(publicLength + 1, -2);
+    secret[5] = (secret[5] ?? 0) ^ 1;
+    const sum = secret.reduce((total, byte) => total + byte, 0);
+    const changed = concat(primary.body.subarray(0, publicLength + 1), secret, Uint8Array.of((sum >> 8) & 255, sum & 255));
+    await refusedAs('damaged', concat(Uint8Array.of(0xc5, changed.length), changed, ...rest.map(({ whole: each }) => each)));
   });
 
   it('lets the person choose among several keys', async () => {
@@ -344,19 +360,18 @@ describe('importing a secret key', () => {
   });
 
   it('knows a card from protection that is only outdated, and takes a primary key on a card with subkeys in software', async () => {
-    const serial = new Uint8Array(16).fill(1);
-    const onCard = (publicPart: Uint8Array) => concat(publicPart, Uint8Array.of(255, 0, 101, 0, 0x47, 0x4e, 0x55, 2, 16), serial);
+    const isSecretPart = (packet: Packet) => isPrimary(packet) || isSubkey(packet);
     const withChecksum = (publicPart: Uint8Array, secretPart: Uint8Array) =>
       concat(publicPart, Uint8Array.of(255), secretPart.subarray(1));
     const withCamellia = (publicPart: Uint8Array, secretPart: Uint8Array) =>
       concat(publicPart, Uint8Array.of(254, 13), secretPart.subarray(2));
-    await refusedAs('no-secret-material', rewritten(binary('ed25519'), [5, 7], onCard));
-    await refusedAs('subkey-secret-missing', rewritten(binary('ed25519'), [7], onCard));
-    await refusedAs('old-protection', rewritten(binary('ed25519'), [5, 7], withChecksum));
-    await refusedAs('old-protection', rewritten(binary('ed25519'), [5, 7], withCamellia));
-    await refusedAs('old-protection', rewritten(binary('ed25519'), [7], withCamellia));
+    await refusedAs('no-secret-material', rewritten(binary('ed25519'), isSecretPart, onCard));
+    await refusedAs('subkey-secret-missing', rewritten(binary('ed25519'), isSubkey, onCard));
+    await refusedAs('old-protection', rewritten(binary('ed25519'), isSecretPart, withChecksum));
+    await refusedAs('old-protection', rewritten(binary('ed25519'), isSecretPart, withCamellia));
+    await refusedAs('old-protection', rewritten(binary('ed25519'), isSubkey, withCamellia));
 
-    const result = await importSecretKey(rewritten(binary('subkeys'), [5], onCard), now);
+    const result = await importSecretKey(rewritten(binary('subkeys'), isPrimary, onCard), now);
     assert(result.outcome === 'ready', JSON.stringify(result));
     const agent = localKeyAgent();
     const { certificate } = await agent.unlock({ secretKey: result.secretKey, passphrase });
@@ -364,6 +379,20 @@ describe('importing a secret key', () => {
     await agent.verify({ purpose: 'device-cert', body, signature, certificate, now });
     const message = await agent.seal({ purpose: 'welcome', context, body, certificates: [certificate], now });
     assert.deepEqual(await agent.open({ purpose: 'welcome', context, message, now }), body);
+  });
+
+  it('signs with the primary key in software when a newer signing subkey is on a card', async () => {
+    const isLast = (packet: Packet, i: number) => i === 5 && isSubkey(packet);
+    const result = await importSecretKey(rewritten(binary('two-signers'), isLast, onCard), now);
+    assert(result.outcome === 'ready', JSON.stringify(result));
+    assert.deepEqual(
+      result.facts.subkeys.map((subkey) => subkey.hasSecret),
+      [true, false],
+    );
+    const agent = localKeyAgent();
+    const { certificate } = await agent.unlock({ secretKey: result.secretKey, passphrase });
+    const signature = await agent.sign({ purpose: 'device-cert', body, now });
+    await agent.verify({ purpose: 'device-cert', body, signature, certificate, now });
   });
 
   it('answers any bytes, random or mutated, and never throws', async function () {
@@ -392,16 +421,16 @@ describe('importing a secret key', () => {
   }
 });
 
-/** The key with the bodies of all packets with these tags made anew of their public and secret parts. */
+/** The key with the bodies of the chosen protected packets made anew of their public and secret parts. */
 function rewritten(
   key: Uint8Array,
-  tags: readonly number[],
+  isChosen: (packet: Packet, i: number) => boolean,
   change: (publicPart: Uint8Array, secretPart: Uint8Array) => Uint8Array,
 ): Uint8Array {
   const framed = readPackets(key, 100);
   assert('packets' in framed);
-  const packets = framed.packets.map((packet) => {
-    if (!tags.includes(packet.tag)) return packet.whole;
+  const packets = framed.packets.map((packet, i) => {
+    if (!isChosen(packet, i)) return packet.whole;
     const at = hex(packet.body).search(/fe0[79]03/) / 2; // usage 254, AES, iterated S2K: where the secret part begins
     const body = change(packet.body.subarray(0, at), packet.body.subarray(at));
     return concat(Uint8Array.of(0xc0 | packet.tag, 255, 0, 0, body.length >> 8, body.length & 255), body);
@@ -418,4 +447,16 @@ function mutated(sources: readonly Uint8Array[]): fc.Arbitrary<Uint8Array> {
       return how === 'cut' ? bytes.subarray(0, place) : concat(bytes.subarray(0, place), Uint8Array.of(to), rest);
     }, source),
   );
+}
+
+function onCard(publicPart: Uint8Array): Uint8Array {
+  return concat(publicPart, Uint8Array.of(255, 0, 101, 0, 0x47, 0x4e, 0x55, 2, 16), new Uint8Array(16).fill(1));
+}
+
+function isPrimary(packet: Packet): boolean {
+  return packet.tag === packetTag.secretKey;
+}
+
+function isSubkey(packet: Packet): boolean {
+  return packet.tag === packetTag.secretSubkey;
 }

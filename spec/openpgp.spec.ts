@@ -187,13 +187,35 @@ describe('OpenPGP', () => {
       assert('packets' in framed);
       const [primary, userId, ...rest] = framed.packets.map(({ whole }) => whole);
       assert(primary !== undefined && userId !== undefined);
-      const photo = packet(17, new Uint8Array(60_000));
+      const photo = packet(17, Uint8Array.of(255, 1), new Uint8Array(60_000));
       const forged = packet(2, randomBytes(100).fill(4, 0, 1));
       const [marker, trust] = [packet(10, utf8('PGP')), packet(12, Uint8Array.of(1, 2))];
       const noisy = concat(primary, marker, photo, ...rest.slice(0, 1), userId, trust, ...rest, photo, ...rest.slice(0, 1));
       assert.deepEqual(await stripCertificate(noisy), stripped);
       assert.deepEqual(await stripCertificate(stripped), stripped);
       await stripCertificate(concat(primary, userId, ...rest, forged)).catch((error) => assert.equal(error.code, 'damaged'));
+    });
+
+    it('loses user ids and subkeys that its primary key did not sign', async () => {
+      const [framed, others] = [readPackets(alice.certificate, 100), readPackets(bob.certificate, 100)];
+      assert('packets' in framed && 'packets' in others);
+      const [primary, userId, certification, subkey, binding] = framed.packets.map(({ whole }) => whole);
+      const bobsSubkey = others.packets[3]?.whole;
+      assert(primary && userId && certification && subkey && binding && bobsSubkey);
+      const forged = [
+        primary,
+        packet(13, utf8('bob')),
+        certification,
+        userId,
+        certification,
+        bobsSubkey,
+        binding,
+        subkey,
+        binding,
+      ];
+      assert.deepEqual(await stripCertificate(concat(...forged)), alice.certificate);
+      await assert.rejects(stripCertificate(concat(...forged.slice(0, 3), ...forged.slice(5))), { code: 'damaged' });
+      assert.deepEqual((await readCertificate(concat(...forged), now)).userIds, ['alice']);
     });
 
     it('loses what a stranger adds to the unhashed part of a signature', async () => {
@@ -284,13 +306,15 @@ describe('OpenPGP', () => {
     });
 
     it('keeps its signing subkey when merged with a copy out of which the cross-signature was cut', async () => {
-      const secret = await attackerKey(alice.secretKey);
-      const withSubkey = await secret.addSubkey({ sign: true, date: new Date(now) });
-      const whole = await stripCertificate(withSubkey.toPublic().write());
+      await gpg.generate({ name: 'trent', algorithm: 'ed25519', passphrase });
+      const fingerprint = await fingerprintOf(bytesOf(await gpg.exportPublic('trent')));
+      await gpg.run(['--passphrase', passphrase, '--quick-add-key', fingerprint, 'ed25519', 'sign', 'never']);
+      const whole = await stripCertificate(bytesOf(await gpg.exportPublic('trent')));
       const cut = await openpgp.readKey({ binaryKey: whole.slice() });
-      const bindings = cut.subkeys.flatMap((subkey) => subkey.bindingSignatures);
-      assert(bindings.some((binding) => binding.embeddedSignature !== null));
-      for (const binding of bindings) binding.unhashedSubpackets = binding.unhashedSubpackets.filter(({ type }) => type !== 32);
+      for (const binding of cut.subkeys.flatMap((subkey) => subkey.bindingSignatures)) {
+        binding.unhashedSubpackets = binding.unhashedSubpackets.filter(({ type }) => type !== 32);
+      }
+      assert(cut.write().length < whole.length - 50);
       const merged = await mergeCertificate(whole, cut.write());
       assert.deepEqual(merged, whole);
     });
@@ -390,8 +414,8 @@ describe('OpenPGP', () => {
     });
 
     it('makes one shard for 32 members, each of whom opens it with one private-key operation', async () => {
-      const { secretKey, certificate } = bytesOfCarol(await gpg.exportSecret('carol'), bytesOf(await gpg.exportPublic('carol')));
-      const carol = await unlocked({ secretKey, certificate: await stripCertificate(certificate) });
+      const secretKey = bytesOf(await gpg.exportSecret('carol'));
+      const carol = await unlocked({ secretKey, certificate: await stripCertificate(secretKey) });
       const certificates = [alice, carol, ...Array.from({ length: 30 }, () => bob)].map((member) => member.certificate);
       const message = await seal({ purpose: 'group key', context, body, certificates, now });
       const framed = readPackets(message, 33);
@@ -454,7 +478,7 @@ describe('OpenPGP', () => {
       const message = await seal({ purpose: 'welcome', context, body, certificates: [ahead.certificate], now });
       assert.deepEqual(await ahead.key.open({ purpose: 'welcome', context, message, now }), body);
       const signature = await ahead.key.sign({ purpose: 'device-cert', body, now });
-      await verifySignature({ purpose: 'device-cert', body, signature, certificate: ahead.certificate, now });
+      await verifySignature({ purpose: 'device-cert', body, signature, certificate: ahead.certificate, now: now - minute });
       const far = await person('ivan', now + 6 * minute);
       await assert.rejects(seal({ purpose: 'welcome', context, body, certificates: [far.certificate], now }), {
         code: 'not-yet-valid',
@@ -547,6 +571,31 @@ describe('OpenPGP', () => {
       assert.equal(alice.uses(), before);
       assert.deepEqual(await alice.key.open({ purpose: 'login challenge', context, message: whole, now }), body);
       assert.equal(alice.uses(), before + 1);
+    });
+
+    it('a group key beside anything but session keys is refused without a private-key operation', async () => {
+      const whole = await seal({ purpose: 'group key', context, body, certificates: [bob.certificate, alice.certificate], now });
+      const framed = readPackets(whole, 3);
+      assert('packets' in framed);
+      const [first, second, third] = framed.packets.map((each) => each.whole);
+      assert(first !== undefined && second !== undefined && third !== undefined);
+      const before = alice.uses();
+      const strangers = [
+        packet(3, Uint8Array.of(4, 9, 0, 8)),
+        packet(10, utf8('PGP')),
+        packet(21, body),
+        packet(60, body),
+        literal(body),
+      ];
+      for (const stranger of strangers) {
+        await refusedOpening(alice, 'group key', concat(stranger, whole));
+        await refusedOpening(alice, 'group key', concat(first, stranger, second, third));
+        await refusedOpening(alice, 'group key', concat(first, second, stranger, third));
+        await refusedOpening(alice, 'group key', concat(whole, stranger));
+      }
+      await refusedOpening(alice, 'group key', concat(...Array.from({ length: 32 }, () => first), second, third));
+      assert.equal(alice.uses(), before);
+      assert.deepEqual(await alice.key.open({ purpose: 'group key', context, message: whole, now }), body);
     });
 
     it('at most five are opened in a minute until the person allows more', async () => {
@@ -666,6 +715,7 @@ describe('OpenPGP', () => {
       await refused(inline, 'inline');
       await refused(utf8(cleartext), 'cleartext');
       await refused(concat(packet(10, utf8('PGP')), good), 'a marker before');
+      await refused(concat(good, packet(10, utf8('PGP'))), 'a marker after');
       await refused(concat(good, packet(60, body)), 'an unknown packet after');
       await refused(utf8(openpgp.armor(openpgp.enums.armor.signature, good)), 'armored');
       await refused(new Uint8Array(), 'none');
@@ -796,10 +846,6 @@ describe('OpenPGP', () => {
     return (await readCertificate(await stripCertificate(certificate), now)).fingerprint;
   }
 });
-
-function bytesOfCarol(armored: string, certificate: Uint8Array): { secretKey: Uint8Array; certificate: Uint8Array } {
-  return { secretKey: bytesOf(armored), certificate };
-}
 
 /** The body of the compressed packet of indeterminate length that gpg stores. */
 function bytesOfStored(stored: Uint8Array): Uint8Array {
