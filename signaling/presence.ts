@@ -10,8 +10,10 @@ export interface Attendee {
   readonly did: Did;
   /** What it follows; set by Presence. */
   follows: Follows | undefined;
-  /** Sends what it did not ask for. */
-  push(message: Uint8Array): void;
+  /** Sends what it did not ask for; `written` is called when it has gone out, or never will, but not for 'closed'. */
+  push(message: Uint8Array, written?: () => void): 'sent' | 'closed';
+  /** Another socket of the same device has taken its place. */
+  replaced(): void;
 }
 
 /** As keys. */
@@ -19,7 +21,7 @@ export type Follows = { readonly logs: readonly string[]; readonly rosters: read
 
 /** One character per byte: the smallest form that a Map can hold. */
 export function keyOf(id: Uint8Array): string {
-  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).latin1Slice();
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }
 
 export class Presence {
@@ -32,14 +34,14 @@ export class Presence {
     return this.#devices.size;
   }
 
-  /** The one that the newcomer replaces: same device, older socket. It has left when this returns. */
-  join(attendee: Attendee): Attendee | undefined {
+  /** An older socket of the same device leaves and is told. */
+  join(attendee: Attendee): void {
     const older = this.#devices.get(keyOf(attendee.did));
     if (older !== undefined) this.leave(older);
     this.#devices.set(keyOf(attendee.did), attendee);
     const person = keyOf(attendee.uid);
     this.#persons.set(person, [...(this.#persons.get(person) ?? []), attendee]);
-    return older;
+    older?.replaced();
   }
 
   /** Harmless for one who has left. */
