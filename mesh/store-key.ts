@@ -1,5 +1,5 @@
 // Store keys as byte strings whose order is the order of the port: numbers before strings, part by part, a prefix first.
-import { concat } from '../wire/bytes.ts';
+import { concat, copyOf } from '../wire/bytes.ts';
 import type { StoreKey } from './ports.ts';
 
 const numberPart = 1;
@@ -21,7 +21,7 @@ export function decodeKey(bytes: Uint8Array): StoreKey {
   let at = 0;
   while (at < bytes.length) {
     if (bytes[at] === numberPart && at + 9 <= bytes.length) {
-      key.push(decodeNumber(bytes.slice(at + 1, at + 9)));
+      key.push(decodeNumber(copyOf(bytes.subarray(at + 1, at + 9))));
       at += 9;
     } else {
       const end = bytes.indexOf(endOfString, at);
