@@ -20,8 +20,9 @@ export class ManualClock implements Clock {
     this.#now = start;
   }
 
+  /** Whole milliseconds, as clocks of machines say them. */
   now(): number {
-    return this.#now;
+    return Math.floor(this.#now);
   }
 
   after(ms: number, run: () => void): Stop {

@@ -1,4 +1,5 @@
 // A clock, a network, one scripted node and clients on it: where specs of the login begin.
+import assert from 'node:assert/strict';
 import type { NodeNews, NodeState, SignalingClientParts } from '../mesh/signaling-client.ts';
 import { SignalingClient } from '../mesh/signaling-client.ts';
 import { ManualClock, seededRandom, VirtualNetwork } from './fakes.ts';
@@ -83,6 +84,7 @@ export class LoginWorld {
 
   close(): void {
     for (const client of this.#clients) client.close();
+    assert.deepEqual(this.node.faults, []);
   }
 }
 

@@ -27,10 +27,12 @@ export class ScriptedNode {
   readonly origin: string;
   /** Everything that clients said, in order. */
   readonly heard: ClientMessage[] = [];
+  /** What the node stumbled over; a spec that does not expect it fails. */
+  readonly faults: unknown[] = [];
   readonly sockets: Socket[] = [];
   readonly members = new Map<string, Member>();
   readonly devices = new Map<string, Uid>();
-  /** Of its clock against the network's, in ms. */
+  /** What it says of its clock, against the network's, in ms. */
   clockOffset = 0;
   /** Makes the challenge, whose place in the NodeHello the node signs; the genuine one comes from `seal`. */
   sealer: ChallengeSealer = { seal };
@@ -69,7 +71,7 @@ export class ScriptedNode {
       else if (message.type === 'client-auth') isLoggedIn = await this.#admit(socket, session, message, bytes);
       else if ('request' in message && isLoggedIn) this.say(this.answer(message), socket);
     };
-    return { message: (bytes) => void hear(bytes), closed: () => undefined };
+    return { message: (bytes) => void hear(bytes).catch((fault: unknown) => this.faults.push(fault)), closed: () => undefined };
   };
 
   say(message: NodeMessage | 'nothing', socket = this.socket): void {
@@ -96,7 +98,7 @@ export class ScriptedNode {
     const started =
       hello.purpose === 'resume'
         ? await startResume(common)
-        : await startChallenge({ ...common, ...member, sealer: this.sealer, now: this.#now() });
+        : await startChallenge({ ...common, ...member, sealer: this.sealer, now: this.#clock.now() });
     this.say({ type: 'node-hello', ...started.hello }, socket);
     return { hello, member, open: started.open };
   }
@@ -110,7 +112,7 @@ export class ScriptedNode {
     const known = this.members.get(username);
     if (hello.purpose === 'login') return known ?? 'unknown-user';
     if (known !== undefined) return 'name-taken';
-    const { uid } = await readCertificate(hello.certificate, this.#now());
+    const { uid } = await readCertificate(hello.certificate, this.#clock.now());
     return { uid, username, certificate: hello.certificate };
   }
 
@@ -122,6 +124,7 @@ export class ScriptedNode {
   ): Promise<boolean> {
     if (session === undefined) throw new Error('no hello');
     const { open, member, hello } = session;
+    const now = this.#clock.now();
     const { deviceCert, nameClaim } = auth.signed.fields;
     const { did, signPub } = await this.#deviceOf(member, deviceCert);
     const verdict = await checkClientAuth({ open, auth, signPub });
@@ -132,29 +135,32 @@ export class ScriptedNode {
     if (hello.purpose === 'register') {
       if (nameClaim === undefined) throw new Error('no name claim');
       const { body, openPgpSignature: signature } = nameClaim;
-      await verifySignature({ purpose: 'name-claim', body, signature, certificate: member.certificate, now: this.#now() });
+      await verifySignature({ purpose: 'name-claim', body, signature, certificate: member.certificate, now });
       this.members.set(member.username, member);
     }
     this.devices.set(hex(did), member.uid);
     const { uid, username } = member;
     const iceServers = [{ urls: ['stun:one.example'], username: '', credential: '' }];
-    const fields = { uid, username, nodeTime: this.#now(), policy: { registration: 'open' }, iceServers, flags: 0 } as const;
+    const fields = {
+      uid,
+      username,
+      nodeTime: now + this.clockOffset,
+      policy: { registration: 'open' },
+      iceServers,
+      flags: 0,
+    } as const;
     this.say({ type: 'node-auth', ...(await makeNodeAuth({ th1: open.th1, authBytes, fields, nodeKey: this.key })) }, socket);
     return true;
   }
 
   async #deviceOf(member: Member, bytes: Uint8Array): Promise<DeviceFacts> {
     const agent = { readCertificate, verify: verifySignature };
-    return verifyDeviceCert({ bytes, certificate: member.certificate, agent, now: this.#now() });
+    return verifyDeviceCert({ bytes, certificate: member.certificate, agent, now: this.#clock.now() });
   }
 
   #refuse(socket: Socket, code: NodeErrorCode): undefined {
     this.say({ type: 'refused', request: 0, code, retryAfter: 0 }, socket);
     socket.close();
-  }
-
-  #now(): number {
-    return this.#clock.now() + this.clockOffset;
   }
 }
 
