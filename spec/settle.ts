@@ -10,23 +10,26 @@ export async function settle(): Promise<void> {
   }
 }
 
-// WebCrypto answers from a thread, so that "no microtask left" does not mean "nothing will happen".
+// WebCrypto answers from a thread, so that "no microtask left" does not mean "nothing will happen". On the prototype, because
+// OpenPGP.js takes hold of crypto.subtle while it is imported, which may be before this.
 function watchCrypto(): void {
-  const counting = new Proxy(crypto.subtle, {
-    get(subtle, name) {
-      const method: unknown = Reflect.get(subtle, name);
-      if (typeof method !== 'function') return method;
-      return (...args: unknown[]) => {
-        const result: unknown = Reflect.apply(method, subtle, args);
-        if (!(result instanceof Promise)) return result;
-        jobs += 1;
-        const done = () => {
-          jobs -= 1;
-        };
-        result.then(done, done);
-        return result;
-      };
-    },
-  });
-  Object.defineProperty(crypto, 'subtle', { value: counting, configurable: true });
+  const prototype: object = Object.getPrototypeOf(crypto.subtle);
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    const method: unknown = Reflect.get(prototype, name);
+    if (typeof method !== 'function' || name === 'constructor') continue;
+    const counting = function (this: unknown, ...args: unknown[]): unknown {
+      const result: unknown = Reflect.apply(method, this, args);
+      if (result instanceof Promise) count(result);
+      return result;
+    };
+    Object.defineProperty(prototype, name, { value: counting, configurable: true });
+  }
+}
+
+function count(job: Promise<unknown>): void {
+  jobs += 1;
+  const done = () => {
+    jobs -= 1;
+  };
+  job.then(done, done);
 }
