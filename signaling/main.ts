@@ -23,7 +23,7 @@ switch (read.outcome) {
 
 async function run(settings: Settings): Promise<void> {
   try {
-    const node = await startNode({ ...settings, page: settings.page ?? builtPage(), print: say });
+    const node = await startNode({ ...settings, page: settings.page ?? builtPage(), log: say });
     introduce(node, settings);
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop(node));
   } catch (error) {

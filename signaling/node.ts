@@ -36,7 +36,7 @@ export type NodeOptions = {
   /** Folder of the built page; undefined: none is served. */
   page?: string | undefined;
   /** One line of the log. */
-  print?: (line: string) => void;
+  log?: (line: string) => void;
   limits?: Partial<NodeLimits>;
   clock?: NodeClock;
   /** Instead of the LMDB store in `data`; the node closes it. */
@@ -94,7 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     limits: own,
     clock: options.clock ?? systemClock,
     random: (length) => crypto.getRandomValues(new Uint8Array(length)),
-    print: options.print ?? (() => undefined),
+    print: options.log ?? (() => undefined),
   });
   server.on('request', servePage(page, origins));
   acceptSockets(server, hub, own);
