@@ -1,7 +1,7 @@
 // Ed25519 signatures. Two verifiers on purpose: every object type has one of them everywhere (spec/protocol.md §3),
 // because engines differ on edge cases and honest peers must never differ on one object. The one importer of the curves package.
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { concat, copyOf, fromHex, label } from '../wire/bytes.ts';
+import { concat, copyOf, fromHex, hex, label } from '../wire/bytes.ts';
 
 /** A private key that signs and is never seen. */
 export type SigningKey = {
@@ -43,13 +43,35 @@ export function isTorsionFree(publicKey: Uint8Array): boolean {
 const importedKeys = new Map<string, Promise<CryptoKey>>();
 const importedKeysMax = 4096;
 
-/** WebCrypto: for frames, signals, links, and the node's messages. */
+/**
+ * WebCrypto: for frames, signals, links, and the node's messages. Points of small order are refused before it is asked: its specification lets
+ * `verify` answer either way for them, and all else on the edge is the same in every engine (no cofactor, S < L).
+ */
 export async function verifyFast(publicKey: Uint8Array, name: string, body: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  if (hasSmallOrder(publicKey) || hasSmallOrder(signature.subarray(0, 32))) return false;
   try {
     return await crypto.subtle.verify('Ed25519', await imported(publicKey), copyOf(signature), concat(label(name), body));
   } catch {
     return false;
   }
+}
+
+// Every y of a point of order 1, 2, 4 or 8, and those of them that are written as y + p.
+const smallOrder = new Set([
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+]);
+
+/** Of an encoded point, whatever its sign bit. */
+function hasSmallOrder(point: Uint8Array): boolean {
+  const y = point.slice();
+  y[31] = (y[31] ?? 0) & 0x7f;
+  return smallOrder.has(hex(y));
 }
 
 function imported(publicKey: Uint8Array): Promise<CryptoKey> {

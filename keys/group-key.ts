@@ -11,7 +11,7 @@ import { type HpkeRecipient, openHpke, sealHpke } from './hpke.ts';
 import { shardHashOf } from './identity.ts';
 import { KeyRefusal } from './key-refusal.ts';
 
-/** The part of the key agent (keys/key-agent.ts) that shards need. `open` throws KeyRefusal for a message that is none of ours. */
+/** The part of the key agent (keys/key-agent.ts) that shards need. `open` throws KeyRefusal('refused') for a message that is none of ours. */
 export interface GroupKeyAgent {
   seal(parts: {
     purpose: 'group key';
@@ -67,6 +67,7 @@ export type GroupKeyRefusal = 'other-shard' | 'unreadable' | 'group-key-mismatch
 /**
  * `hash`: the entry of gkShardHashes. `uids`: of this shard, from shardMembers over the content members after the op.
  * For a fresh epoch with a new group key the log key must be the one that follows from it. Whatever is refused here heals by Rewrap.
+ * Throws KeyRefusal('locked') while the person's key is locked.
  */
 export async function openGroupKeyShard(parts: {
   shard: Uint8Array;
@@ -95,7 +96,7 @@ async function openOrRefuse(
   try {
     return await agent.open(message);
   } catch (error) {
-    if (error instanceof KeyRefusal) return undefined;
+    if (error instanceof KeyRefusal && error.code === 'refused') return undefined;
     throw error;
   }
 }

@@ -31,7 +31,9 @@ export async function sealOp(parts: {
   });
   const opId = opIdOf(decode(op, parts.op).body);
   const previousKeys = brings === undefined ? new Uint8Array() : await sealParentKeys({ gTag, opId, ...brings });
-  return encode(sealedLogEntry, { op: sealed, previousKeys });
+  const entry = encode(sealedLogEntry, { op: sealed, previousKeys });
+  if (entry.length > limits.sealedOpBytes) throw new WireRefusal('too-large', `entry of ${entry.length} bytes`);
+  return entry;
 }
 
 /**

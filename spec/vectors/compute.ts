@@ -1,6 +1,6 @@
 // The computations that vectors pin besides encodings: JSON facts in (bytes as hex), result out. Runs in Node and in browsers.
 
-import { signingKeyFromSeed } from '../../keys/ed25519.ts';
+import { signingKeyFromSeed, verifyFast, verifyStrictly } from '../../keys/ed25519.ts';
 import {
   appendSeed,
   type EpochKeys,
@@ -50,6 +50,15 @@ export const computations = {
   signature: async (facts: Facts) => {
     const signer = await signingKeyFromSeed(bytes(facts, 'seed'));
     return { publicKey: signer.publicKey, signature: await signer.sign(text(facts, 'label'), bytes(facts, 'body')) };
+  },
+  /** What the two verifiers say: every engine must say the same. */
+  verify: async (facts: Facts) => {
+    const [publicKey, body, signature] = [bytes(facts, 'publicKey'), bytes(facts, 'body'), bytes(facts, 'signature')];
+    const name = text(facts, 'label');
+    return {
+      strictly: verifyStrictly(publicKey, name, body, signature),
+      fast: await verifyFast(publicKey, name, body, signature),
+    };
   },
 
   /** Of an encoded op body that starts an epoch. */
@@ -105,7 +114,6 @@ export const computations = {
     const did = asDid(bytes(facts, 'did'));
     return openEpochShard({ shard, hash: shardHashOf(shard), ctx, did, lockKeys, groupKey, epoch: { esCommit } });
   },
-  /** `place` and `plaintext` of an encoded frame header and of encoded padded plaintext. */
   sealFrame: async (facts: Facts) => {
     const signer = await signingKeyFromSeed(bytes(facts, 'signSeed'));
     const chain = { gen: number(facts, 'gen'), key: bytes(facts, 'chainKey') };

@@ -10,6 +10,7 @@ import { paddedPlaintext } from '../../wire/frame.ts';
 import { asDid } from '../../wire/ids.ts';
 import { paddedSignal, sealedSignal, signalBody } from '../../wire/signal.ts';
 import { sealByHand } from '../hpke-by-hand.ts';
+import { oddSignatures } from '../odd-signatures.ts';
 import { bytesOf } from './bytes-of.ts';
 import { plain } from './check.ts';
 import { computations } from './compute.ts';
@@ -71,6 +72,7 @@ async function inputs(): Promise<Record<keyof typeof computations, Record<string
     shardHash: { 'of a shard': { shard: of('shard', 50) }, 'of an empty shard': { shard: '' } },
     certHash: { 'of a certificate': { certificate: of('certificate', 24) } },
     signature: { 'of an op': { seed: of('sign seed'), label: 'op', body: genesis } },
+    verify: oddInputs(),
     epochContext: {
       genesis: { opBody: genesis },
       'add by an admin': { opBody: bytesIn('opBody', 'add by an admin') },
@@ -156,6 +158,16 @@ function bytesIn(codec: string, name: string): string {
 
 function missing(name: string): never {
   throw new RangeError(`no vector ${name}`);
+}
+
+function oddInputs(): Record<string, Record<string, unknown>> {
+  const odd = oddSignatures({ seed: bytesOf('sign seed', 32), name: 'msg', body: bytesOf('body', 40) });
+  return Object.fromEntries(
+    Object.entries(odd).map(([name, { publicKey, signature }]) => [
+      name,
+      { publicKey: hex(publicKey), label: 'msg', body: of('body', 40), signature: hex(signature) },
+    ]),
+  );
 }
 
 /** ck' = HMAC(ck, 0x02) */
