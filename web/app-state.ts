@@ -128,6 +128,7 @@ export interface Controller {
   /** The link, made anew with each call; resolves undefined on failure (see state.problem). */
   inviteLink(gid: string): Promise<string | undefined>;
   addMember(gid: string, username: string): Promise<'added' | 'failed'>;
+  /** Before somebody is signed in it is remembered: `invitedTo` says so, and it is followed right after. */
   joinByLink(link: string): Promise<void>;
   dismissJoin(): void;
   dismissProblem(): void;

@@ -1,0 +1,85 @@
+// What the dialogs of the chat ask for, and what becomes of the answers.
+
+import { limits } from '../../wire/limits.ts';
+import { isReadableName } from '../../wire/names.ts';
+import type { Controller, GroupView } from '../app-state.ts';
+import type { Question } from './ask-dialog.ts';
+import { tidyUsername } from './username.ts';
+
+export function createQuestion(controller: Controller): Question {
+  return {
+    heading: 'New group',
+    sentence: 'You become its owner. Only members see its name and who is in it; the node sees neither.',
+    label: 'Name of the group',
+    maxlength: 64,
+    action: 'Make group',
+    doing: 'Making the group …',
+    check: (name) => nameProblem(name, limits.groupNameBytes) ?? (name === '' ? 'Give the group a name.' : undefined),
+    answer: (name) => attempt(controller, () => controller.createGroup(name)),
+  };
+}
+
+export function joinQuestion(controller: Controller): Question {
+  return {
+    heading: 'Join by link',
+    sentence: 'Paste an invite link. A member who is online lets you in; if nobody is, you get in as soon as somebody comes.',
+    label: 'Invite link',
+    placeholder: 'https://…/#1.…',
+    action: 'Join',
+    doing: 'Following the link …',
+    check: (link) => (link.includes('#1.') ? undefined : 'That is not an invite link. It has “#1.” in it, and much after that.'),
+    answer: (link) => attempt(controller, () => controller.joinByLink(link)),
+  };
+}
+
+export function addQuestion(controller: Controller, group: GroupView): Question {
+  return {
+    heading: 'Add by user name',
+    sentence: `They are added to “${group.name}” at once, and find it when they next come online.`,
+    label: 'User name',
+    maxlength: 64,
+    action: 'Add',
+    doing: 'Looking them up …',
+    check: (username) => (username === '' ? 'Enter a user name.' : undefined),
+    answer: async (username) => {
+      let result = 'failed';
+      const problem = await attempt(controller, async () => {
+        result = await controller.addMember(group.gid, tidyUsername(username));
+      });
+      return problem ?? (result === 'failed' ? `${username} could not be added.` : undefined);
+    },
+  };
+}
+
+export function nicknameQuestion(controller: Controller, group: GroupView): Question {
+  return {
+    heading: 'Your nickname',
+    sentence: `In “${group.name}” you are shown as “nickname (${ownName(group)})”. Leave it empty to have none.`,
+    label: 'Nickname',
+    value: group.members.find((member) => member.own)?.nickname ?? '',
+    maxlength: 32,
+    action: 'Save',
+    doing: 'Saving …',
+    check: (nickname) => nameProblem(nickname, limits.nicknameBytes),
+    answer: (nickname) => attempt(controller, () => controller.setNickname(group.gid, nickname)),
+  };
+}
+
+// What fails lands in the state; here it is shown in the dialog instead of above the page. The old one is cleared first.
+async function attempt(controller: Controller, action: () => Promise<void>): Promise<string | undefined> {
+  controller.dismissProblem();
+  await action();
+  const { state } = controller;
+  const problem = state.screen === 'chat' ? state.problem : undefined;
+  if (problem !== undefined) controller.dismissProblem();
+  return problem;
+}
+
+function nameProblem(name: string, mostBytes: number): string | undefined {
+  if (new TextEncoder().encode(name).length > mostBytes) return 'This is too long.';
+  return isReadableName(name.normalize('NFC')) ? undefined : 'It has characters that cannot be seen. Type it anew.';
+}
+
+function ownName(group: GroupView): string {
+  return group.members.find((member) => member.own)?.username ?? 'user name';
+}

@@ -1,0 +1,28 @@
+// The members over the conversation, where there is no room beside it.
+import { html } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import type { MemberView } from '../app-state.ts';
+import { DialogElement, dialogStyles } from './dialog-frame.ts';
+import './member-list.ts';
+
+@customElement('secure-member-sheet')
+export class MemberSheet extends DialogElement {
+  @property({ attribute: false }) accessor members: MemberView[] = [];
+  override readonly shape = 'sheet';
+
+  static override styles = dialogStyles;
+
+  override get heading(): string {
+    return `Members · ${this.members.length}`;
+  }
+
+  override body() {
+    return html`<secure-member-list .members=${this.members}></secure-member-list>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'secure-member-sheet': MemberSheet;
+  }
+}
