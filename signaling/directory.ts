@@ -56,8 +56,9 @@ export class Directory {
   /** What is kept of a certificate that somebody registers with. */
   async admitCertificate(bytes: Uint8Array, now: number): Promise<Checked<{ uid: Uid; certificate: Uint8Array }>> {
     return orBad(async () => {
+      // Reading refuses secret keys, which stripping would take.
+      const { uid, revoked, canEncrypt, canSign } = await readCertificate(bytes, now);
       const certificate = await stripCertificate(bytes);
-      const { uid, revoked, canEncrypt, canSign } = await readCertificate(certificate, now);
       if (revoked) return bad('revoked');
       if (!canEncrypt || !canSign) return bad(canEncrypt ? 'no-signing' : 'no-encryption');
       return { outcome: 'good', value: { uid, certificate } };
@@ -86,8 +87,9 @@ export class Directory {
   }
 
   /** Merged with what is there: nothing that was revoked comes back. */
-  async updateCertificate(uid: Uid, bytes: Uint8Array): Promise<Checked<undefined>> {
+  async updateCertificate(uid: Uid, bytes: Uint8Array, now: number): Promise<Checked<undefined>> {
     return orBad(async () => {
+      await readCertificate(bytes, now);
       for (;;) {
         const account = await this.#store.account(uid);
         if (account === undefined) return bad('no-account');

@@ -49,7 +49,7 @@ export class Requests {
       case 'publish-device':
         return this.#publishDevice(member, message, now);
       case 'publish-certificate':
-        return keptOrNot(request, await directory.updateCertificate(member.uid, message.certificate), 'bad-certificate');
+        return keptOrNot(request, await directory.updateCertificate(member.uid, message.certificate, now), 'bad-certificate');
       case 'put-shard': {
         const outcome = await groups.putShard(member.uid, message.shard, now);
         return outcome === 'staged' ? done(request) : refused(request, outcome);
