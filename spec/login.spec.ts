@@ -162,6 +162,15 @@ describe('the login machine', () => {
     }
   });
 
+  it('pins nothing, and is not connected, when the last signature of the node is wrong', () => {
+    const [state, effects] = stepLogin(walked(6)[0], { on: 'auth-checked', isGood: false });
+    assert.equal(failureOf(state), 'bad-node-signature');
+    assert.deepEqual(
+      effects.map((effect) => effect.do),
+      ['fail'],
+    );
+  });
+
   it('does not pin again what is pinned', () => {
     const pinned = { ...plan, expected: { nodePub: bytes32, nodeId: undefined } };
     const [, effects] = walked(goodPath.length, pinned);
