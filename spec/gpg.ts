@@ -1,6 +1,6 @@
 // The real GnuPG in a home folder of its own, for specs about keys that people already have.
 import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,11 @@ export class Gpg {
   // Short, because the agent's socket lies in it and its path may have 107 characters. mkdtemp makes it mode 700, as gpg demands.
   readonly home = mkdtempSync(join(tmpdir(), 'gpg-'));
   readonly #passphrases = new Map<string, string>();
+
+  constructor() {
+    // Keys for specs need neither the best randomness nor a slow passphrase.
+    writeFileSync(join(this.home, 'gpg-agent.conf'), 'debug-quick-random\ns2k-count 65536\n');
+  }
 
   /** Makes a primary key that signs and a subkey that encrypts, and returns the fingerprint. RSA takes seconds. */
   async generate({
