@@ -112,8 +112,7 @@ async function buildPage({ quick }) {
       ...styles.map((style) => ({ in: `web/${style}`, out: style.replace(/\.css$/, '') })),
     ],
     outdir: 'dist/web',
-    platform: 'browser',
-    target: 'es2022',
+    ...forBrowsers,
     splitting: true,
     minify: true,
     metafile: true,
@@ -123,10 +122,6 @@ async function buildPage({ quick }) {
     chunkNames: '[name]-[hash]',
     assetNames: 'assets/[name]-[hash]',
     loader: { '.svg': 'file', '.png': 'file', '.woff2': 'file' },
-    alias: { openpgp: 'openpgp/lightweight' },
-    define: { global: 'globalThis' },
-    inject: ['process-for-simple-peer'],
-    plugins: [simplePeerShims],
   });
 
   const page = sortOutputs(result, styles);
@@ -164,6 +159,16 @@ const simplePeerShims = {
     }));
     building.onLoad({ filter: /.*/, namespace: 'shim' }, ({ path }) => ({ contents: shims[path], loader: 'js' }));
   },
+};
+
+/** What esbuild must know to bundle our sources for a browser; the specs bundle parts of them. */
+export const forBrowsers = {
+  platform: 'browser',
+  target: 'es2022',
+  alias: { openpgp: 'openpgp/lightweight' },
+  define: { global: 'globalThis' },
+  inject: ['process-for-simple-peer'],
+  plugins: [simplePeerShims],
 };
 
 /** The stylesheets that index.html names, or every one directly in web/. */

@@ -7,7 +7,10 @@ type Method = (...args: unknown[]) => unknown;
 /** The parts of one werift connection; `isSigned` verifies the MESSAGE-INTEGRITY of a STUN packet. */
 export type WeriftParts = {
   ice: { localPassword: string; readonly remoteCandidates: { host: string; port: number }[]; readonly onData: object };
-  dtls: { readonly dtls?: { cipher: object } };
+  dtls: {
+    readonly dtls?: { cipher: object; dtls: { recordSequenceNumber: number } };
+    readonly onStateChange: { subscribe(run: (state: string) => void): unknown };
+  };
   channels: { readonly dataChannels: Record<number, unknown>; readonly sctp: object };
   isSigned: (stun: Buffer, password: Buffer) => boolean;
 };
@@ -27,6 +30,7 @@ export function hardenWerift(parts: WeriftParts, fail: (reason: string) => void)
   const session = { settled: false };
   guardChecks(parts);
   guardRecords(parts, session, fail);
+  keepNoncesApart(parts);
   guardSctp(parts.channels.sctp, session, fail);
   guardMessages(parts.channels, fail);
 }
@@ -61,6 +65,18 @@ function guardRecords({ ice, dtls }: WeriftParts, session: { settled: boolean },
   wrap(ice.onData, 'execute', (execute) => (packet) => {
     const kept = Buffer.isBuffer(packet) ? recordsOf(packet).filter(isWanted) : [];
     if (kept.length > 0) execute(Buffer.concat(kept));
+  });
+}
+
+/** Above any number that a handshake reaches. */
+const firstApplicationRecord = 2 ** 16;
+
+// werift counts from 0 again after the Finished message, which had gone out under the same keys with a number of the handshake. The
+// record that reaches that number is dropped as a replay (a second is lost until SCTP repeats it), and worse: two records under one
+// nonce give away what authenticates all of them (RFC 5288 §3).
+function keepNoncesApart({ dtls }: WeriftParts): void {
+  dtls.onStateChange.subscribe((state) => {
+    if (state === 'connected' && dtls.dtls !== undefined) dtls.dtls.dtls.recordSequenceNumber = firstApplicationRecord;
   });
 }
 

@@ -76,8 +76,12 @@ class WeriftEngine implements LinkEngine {
     return [pair.localCandidate.type, pair.remoteCandidate.type].includes('relay') ? 'relayed' : 'direct';
   }
 
+  // werift closes its socket one turn of the event loop after it said goodbye. What is still queued then is lost, so let it go first.
   stop(): void {
-    this.#do(() => this.#connection.close());
+    this.#do(async () => {
+      for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+      await this.#connection.close();
+    });
   }
 
   #listen(role: 'offerer' | 'answerer'): void {

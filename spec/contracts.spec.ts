@@ -10,12 +10,11 @@ import { nodeClock, nodeRandom } from '../peer/node-clock.ts';
 import { dialNodeSocket } from '../peer/node-socket.ts';
 import { weriftLinks } from '../peer/werift-link.ts';
 import { limits } from '../wire/limits.ts';
+import { localLink, localSocket } from './contract-drivers.ts';
 import {
   askNode,
   clockContract,
   linkContract,
-  localLink,
-  localSocket,
   randomContract,
   type SocketWorld,
   type StoreWorld,

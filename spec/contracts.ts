@@ -1,96 +1,16 @@
 // What each port of mesh/ports.ts promises, as specs that run against every implementation of it.
 import assert from 'node:assert/strict';
-import type {
-  Clock,
-  DialSocket,
-  Link,
-  LinkFingerprints,
-  LinkRoute,
-  LinkSignal,
-  OpenLink,
-  Random,
-  Socket,
-  Store,
-  StoreKey,
-} from '../mesh/ports.ts';
+import type { Clock, LinkSignal, Random, Store, StoreKey } from '../mesh/ports.ts';
 import { StoreFailure } from '../mesh/store-failure.ts';
 import { limits } from '../wire/limits.ts';
+import type { StartLink, StartSocket, TestedLink, TestedSocket } from './contract-drivers.ts';
 
 /** Resolves when `done()`: by moving a virtual clock, or by looking again whenever something was heard. */
 export type Until = (done: () => boolean) => Promise<void>;
 
 // ---- links
 
-/** What a link has said so far. `nested`: something was said from within a call. */
-export type LinkDiary = {
-  signals: LinkSignal[];
-  opened: LinkFingerprints[];
-  messages: Uint8Array[];
-  drained: number;
-  closed: string[];
-  afterClosed: number;
-  nested: number;
-};
-
-/** A link that may live in another process: the calls of Link, and its diary. */
-export type TestedLink = {
-  diary: LinkDiary;
-  signal(signal: LinkSignal): Promise<void>;
-  /** Sends copies of `message` one after the other until one is not taken. */
-  send(message: Uint8Array, copies?: number): Promise<{ taken: number; last: 'sent' | 'full' | 'closed' }>;
-  route(): Promise<LinkRoute>;
-  close(): Promise<void>;
-};
-
-export type StartLink = (role: 'offerer' | 'answerer', heard: () => void) => Promise<TestedLink>;
 export type LinkWorld = { offerer: StartLink; answerer: StartLink; until?: Until; close?(): Promise<void> };
-
-/** A link of this process. */
-export function localLink(openLink: OpenLink): StartLink {
-  return async (role, heard) => driveLink(openLink, role, heard);
-}
-
-export function driveLink(openLink: OpenLink, role: 'offerer' | 'answerer', heard: () => void): TestedLink {
-  const diary: LinkDiary = { signals: [], opened: [], messages: [], drained: 0, closed: [], afterClosed: 0, nested: 0 };
-  let calls = 0;
-  const call = <T>(run: () => T): T => {
-    calls++;
-    try {
-      return run();
-    } finally {
-      calls--;
-    }
-  };
-  const note = (write: () => void) => {
-    if (calls > 0) diary.nested++;
-    if (diary.closed.length > 0) diary.afterClosed++;
-    write();
-    heard();
-  };
-  const events = {
-    signal: (signal: LinkSignal) => note(() => diary.signals.push(signal)),
-    opened: (fingerprints: LinkFingerprints) => note(() => diary.opened.push(fingerprints)),
-    message: (bytes: Uint8Array) => note(() => diary.messages.push(bytes)),
-    drained: () => note(() => diary.drained++),
-    closed: (reason: string) => note(() => diary.closed.push(reason)),
-  };
-  const link: Link = call(() => openLink({ role, iceServers: [], events }));
-  return {
-    diary,
-    signal: async (signal) => call(() => link.signal(signal)),
-    send: async (message, copies = 1) => {
-      let taken = 0;
-      let last: 'sent' | 'full' | 'closed' = 'sent';
-      while (taken < copies && last === 'sent') {
-        last = call(() => link.send(message));
-        if (last === 'sent') taken++;
-      }
-      return { taken, last };
-    },
-    route: () => call(() => link.route()),
-    close: async () => call(() => link.close()),
-  };
-}
 
 type Pair = { offerer: TestedLink; answerer: TestedLink; until: Until };
 
@@ -108,7 +28,7 @@ export function linkContract(name: string, openWorld: () => Promise<LinkWorld>):
         await until(() => offerer.diary.closed.length > 0 && answerer.diary.closed.length > 0);
         for (const { diary } of [offerer, answerer]) {
           assert.equal(diary.closed.length, 1, 'said closed once');
-          assert.equal(diary.afterClosed, 0, 'said nothing after closed');
+          assert.equal(diary.late, 0, 'said nothing once it was closed');
           assert.equal(diary.nested, 0, 'said nothing from within a call');
         }
       }
@@ -270,10 +190,6 @@ function untilHeard(heard: Set<() => void>, done: () => boolean): Promise<void> 
 
 // ---- sockets
 
-export type SocketDiary = { opened: number; messages: Uint8Array[]; closed: string[]; afterClosed: number; nested: number };
-export type TestedSocket = { diary: SocketDiary; send(message: Uint8Array): Promise<void>; close(): Promise<void> };
-export type StartSocket = (origin: string, heard: () => void) => Promise<TestedSocket>;
-
 /** A node that sends back what it gets, and does what a message says that begins with one of these bytes. */
 export const askNode = { close: 0xc1, large: 0xc2, text: 0xc3 };
 export type SocketWorld = {
@@ -284,41 +200,6 @@ export type SocketWorld = {
   until?: Until;
   close?(): Promise<void>;
 };
-
-export function localSocket(dial: DialSocket): StartSocket {
-  return async (origin, heard) => driveSocket(dial, origin, heard);
-}
-
-export function driveSocket(dial: DialSocket, origin: string, heard: () => void): TestedSocket {
-  const diary: SocketDiary = { opened: 0, messages: [], closed: [], afterClosed: 0, nested: 0 };
-  let calls = 0;
-  const call = <T>(run: () => T): T => {
-    calls++;
-    try {
-      return run();
-    } finally {
-      calls--;
-    }
-  };
-  const note = (write: () => void) => {
-    if (calls > 0) diary.nested++;
-    if (diary.closed.length > 0) diary.afterClosed++;
-    write();
-    heard();
-  };
-  const socket: Socket = call(() =>
-    dial(origin, {
-      opened: () => note(() => diary.opened++),
-      message: (bytes) => note(() => diary.messages.push(bytes)),
-      closed: (reason) => note(() => diary.closed.push(reason)),
-    }),
-  );
-  return {
-    diary,
-    send: async (message) => call(() => socket.send(message)),
-    close: async () => call(() => socket.close()),
-  };
-}
 
 /** `binaryOnly`: a world in which there is no text. */
 export function socketContract(name: string, openWorld: () => Promise<SocketWorld>, { binaryOnly = false } = {}): void {
@@ -334,7 +215,7 @@ export function socketContract(name: string, openWorld: () => Promise<SocketWorl
         await socket.close();
         await until(() => socket.diary.closed.length > 0);
         assert.equal(socket.diary.closed.length, 1, 'said closed once');
-        assert.equal(socket.diary.afterClosed, 0, 'said nothing after closed');
+        assert.equal(socket.diary.late, 0, 'said nothing once it was closed');
         assert.equal(socket.diary.nested, 0, 'said nothing from within a call');
       }
       dialled = [];
@@ -383,7 +264,7 @@ export function socketContract(name: string, openWorld: () => Promise<SocketWorl
       await socket.send(Uint8Array.of(1));
       await socket.close();
       await until(() => socket.diary.closed.length > 0);
-      assert.equal(socket.diary.messages.length, 0);
+      assert.equal(socket.diary.late, 0);
     });
 
     it('closes for a message that is too large', async () => {

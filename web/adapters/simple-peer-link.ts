@@ -8,6 +8,8 @@ import { copyOf, equal } from '../../wire/bytes.ts';
 /** simple-peer tells the channel to report when it falls below 64 KiB, so whoever was refused above this hears of it. */
 const fullAbove = 256 * 1024;
 
+const closedByThem = 'closed by the other side';
+
 export function simplePeerLinks(policy: CandidatePolicy): OpenLink {
   return (start) => guardLink(start, policy, (events) => new SimplePeerEngine(start, policy, events));
 }
@@ -17,7 +19,7 @@ class SimplePeerEngine implements LinkEngine {
   readonly #peer: SimplePeer.Instance;
   readonly #connection: RTCPeerConnection;
   #channel: RTCDataChannel | undefined;
-  #failure = 'closed by the other side';
+  #failure = closedByThem;
 
   constructor({ role, iceServers }: LinkStart, policy: CandidatePolicy, events: LinkEngineEvents) {
     this.#events = events;
@@ -34,7 +36,7 @@ class SimplePeerEngine implements LinkEngine {
     this.#peer.on('signal', (signal) => this.#tell(signal));
     this.#peer.on('connect', () => this.#connected());
     this.#peer.on('error', (error) => {
-      this.#failure = error.message;
+      this.#failure = error.message || closedByThem;
     });
     this.#peer.on('close', () => events.failed(this.#failure));
     this.#acceptOneChannel(role);

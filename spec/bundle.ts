@@ -1,0 +1,21 @@
+// Bundles one source file for a page of a spec, as the build bundles the product.
+import { fileURLToPath } from 'node:url';
+import { type BuildOptions, build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The script, to be run as a classic one. `entry` from the root of the project. */
+export async function bundleForBrowser(entry: string): Promise<string> {
+  // The build is JavaScript: it runs before there is anything to compile TypeScript with.
+  const { forBrowsers }: { forBrowsers: BuildOptions } = await import(new URL('../build.mjs', import.meta.url).href);
+  const { outputFiles = [] } = await build({
+    ...forBrowsers,
+    absWorkingDir: root,
+    entryPoints: [entry],
+    bundle: true,
+    format: 'iife',
+    write: false,
+    logLevel: 'warning',
+  });
+  return outputFiles.map(({ text }) => text).join('\n');
+}
