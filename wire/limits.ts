@@ -31,6 +31,12 @@ export const limits = {
   groupMembers: 1000,
   devicesPerMember: 8,
   groupOps: 50_000,
+  /** Of these, ops whose author no earlier op names. Honest clients make none, and they are kept unverified. */
+  unknownAuthorOps: 1000,
+  /** Who is no admin may have written this much of the last `quotaWindow` ops: a busy evening fits, a flood does not. */
+  quotaWindow: 100,
+  quotaOps: 20,
+  quotaEpochs: 3,
   frameBytes: 64 * KiB,
   frameHeads: 8,
   /** Message keys skipped at most per sender before a frame is refused: what a hostile `gen` can cost in hashing. */

@@ -1,0 +1,291 @@
+// The log of a group: takes signed ops in any order that has parents first, and says who is in. Members and devices follow from the set of ops
+// alone: never from clocks, arrival, OpenPGP or the node (spec/protocol.md §4).
+import { compare, equal, hex } from '../wire/bytes.ts';
+import type { Gid, OpId, Uid } from '../wire/ids.ts';
+import { limits } from '../wire/limits.ts';
+import { readDeviceCert } from './device.ts';
+import { verifyStrictly } from './ed25519.ts';
+import { GroupFold, type GroupState, stateOf } from './group-state.ts';
+import type { ReadOp } from './op.ts';
+import { OpDag } from './op-dag.ts';
+import { type OpChecks, type OpNode, opNode, readSteps } from './op-node.ts';
+import { OpRegion } from './op-region.ts';
+import { attempt } from './op-rules.ts';
+import type { VoidReason } from './void-reason.ts';
+
+export type { FormerDevice, GroupEpoch, GroupInvite, GroupMember, GroupState } from './group-state.ts';
+export type { GroupDevice } from './op-node.ts';
+export { type VoidReason, voidReasons } from './void-reason.ts';
+
+export type AddOutcome = 'added' | 'known' | 'missing-parents' | 'refused';
+
+/** Why an op is none of this log: the same for everyone who has its parents, but for the two limits. */
+export type OpRefusal = 'other-group' | 'bad-genesis' | 'wrong-depth' | 'bad-signature' | 'log-full' | 'too-many-unknown-authors';
+
+export class OpLog {
+  readonly #checks: OpChecks;
+  readonly #dag = new OpDag();
+  readonly #devices = new Map<string, KnownDevice>();
+  #gid: Gid | undefined;
+  #genesis: ReadOp | undefined;
+  #unknownAuthors = 0;
+  /** The state after the last of `cuts` that were folded. */
+  #settled: Checkpoint = { cuts: 0, ops: 0, fold: new GroupFold() };
+  /** Whether somebody outside has this fold. */
+  #isShared = false;
+  #checkpoints: Checkpoint[] = [{ cuts: 0, ops: 0, fold: new GroupFold() }];
+  /** The state after all ops while there are several heads. */
+  #tip: GroupFold | undefined;
+  #statesAt = new Map<string, GroupState>();
+
+  /** `gid`: the group that is meant; without it the first genesis says so. `checks` are real unless a spec says otherwise. */
+  constructor(parts: { gid?: Gid; checks?: OpChecks } = {}) {
+    this.#gid = parts.gid;
+    this.#checks = parts.checks ?? { verify: verifyStrictly, readDevice: readDeviceCert };
+  }
+
+  get size(): number {
+    return this.#dag.order.length;
+  }
+
+  has(opId: OpId): boolean {
+    return this.#dag.get(hex(opId)) !== undefined;
+  }
+
+  get(opId: OpId): ReadOp | undefined {
+    return this.#dag.get(hex(opId))?.op;
+  }
+
+  /** Ops without children, ascending, void ones too: the parents of the next op (at most 8 of them). */
+  heads(): OpId[] {
+    return [...this.#dag.heads].map(({ op }) => op.opId).sort(compare);
+  }
+
+  isAncestor(ancestor: OpId, opId: OpId): boolean {
+    return this.#dag.isAncestor(this.#node(ancestor), this.#node(opId));
+  }
+
+  /** The signature is checked here, once. An op may be added and yet be void (`inOrder`). */
+  add(op: ReadOp): AddOutcome {
+    if (this.has(op.opId)) return 'known';
+    const node = this.#read(op);
+    if (node === 'missing-parents') return node;
+    if (typeof node === 'string') return 'refused';
+    this.#insert(node);
+    return 'added';
+  }
+
+  /** Why `add` says 'refused', for the log line; undefined where it does not. */
+  refusalOf(op: ReadOp): OpRefusal | undefined {
+    const node = this.has(op.opId) ? undefined : this.#read(op);
+    return typeof node === 'string' && node !== 'missing-parents' ? node : undefined;
+  }
+
+  /** After all ops. It stays as it is when ops are added later. Throws before the genesis is in. */
+  state(): GroupState {
+    this.#resolve();
+    if (this.#tip === undefined) this.#isShared = true;
+    return stateOf(this.#tip ?? this.#settled.fold, this.#known());
+  }
+
+  /** After these ops and what came before them, of which what is void by now does not count. Throws for ops that are not in. */
+  stateAt(opIds: readonly OpId[]): GroupState {
+    const nodes = opIds.map((opId) => this.#node(opId));
+    const { heads } = this.#dag;
+    if (heads.size === nodes.length && nodes.every((node) => heads.has(node))) return this.state();
+    const name = nodes.map((node) => node.name).join();
+    const known = this.#statesAt.get(name);
+    if (known !== undefined) return known;
+    this.#resolve();
+    const state = stateOf(this.#foldAt(nodes), this.#known());
+    if (this.#statesAt.size >= statesKept) this.#statesAt.clear();
+    this.#statesAt.set(name, state);
+    return state;
+  }
+
+  /** Every op by (depth, opId), with why it is void if it is. */
+  *inOrder(): Generator<{ op: ReadOp; verdict: 'applied' | VoidReason }> {
+    this.#resolve();
+    for (const { op, verdict } of [...this.#dag.order]) yield { op, verdict: typeof verdict === 'string' ? verdict : 'applied' };
+  }
+
+  // --- taking an op in
+
+  #read(op: ReadOp): OpNode | OpRefusal | 'missing-parents' {
+    const { body } = op;
+    const isGenesis = body.parents.length === 0;
+    if (isGenesis ? !this.#isExpected(op.opId) : this.#gid !== undefined && !equal(body.gid, this.#gid)) return 'other-group';
+    const parents = this.#parentsOf(op);
+    if (parents === undefined) return 'missing-parents';
+    if (isGenesis) return this.#readGenesis(op);
+    if (body.depth !== 1 + Math.max(...parents.map(({ depth }) => depth))) return 'wrong-depth';
+    if (this.size >= limits.groupOps) return 'log-full';
+    const device = this.#deviceOf(hex(body.author), parents);
+    // Nothing that comes from nobody is looked into: it must not cost more than its bytes.
+    if (device === undefined) {
+      if (this.#unknownAuthors >= limits.unknownAuthorOps) return 'too-many-unknown-authors';
+      return opNode(op, { parents, person: undefined, steps: 'unknown-author' });
+    }
+    if (!this.#checks.verify(device.signPub, 'op', op.bodyBytes, op.signature)) return 'bad-signature';
+    return opNode(op, { parents, person: device.person, steps: readSteps(op, this.#checks) });
+  }
+
+  #readGenesis(op: ReadOp): OpNode | OpRefusal {
+    const steps = readSteps(op, this.#checks);
+    const first = typeof steps === 'string' ? undefined : steps[0];
+    if (first?.kind !== 'genesis') return 'bad-genesis';
+    const device = first.devices.get(hex(op.body.author));
+    if (device === undefined) return 'bad-genesis';
+    if (!this.#checks.verify(device.signPub, 'op', op.bodyBytes, op.signature)) return 'bad-signature';
+    const node = opNode(op, { parents: [], person: first.person, steps });
+    const { verdict } = attempt(node, { before: new GroupFold(), mayReuse: true, dag: this.#dag });
+    return typeof verdict === 'string' ? 'bad-genesis' : node;
+  }
+
+  /** One genesis makes one group. */
+  #isExpected(genesis: OpId): boolean {
+    return this.#genesis === undefined && (this.#gid === undefined || equal(genesis, this.#gid));
+  }
+
+  #parentsOf({ body }: ReadOp): OpNode[] | undefined {
+    const parents: OpNode[] = [];
+    for (const id of body.parents) {
+      const parent = this.#dag.get(hex(id));
+      if (parent === undefined) return undefined;
+      parents.push(parent);
+    }
+    return parents;
+  }
+
+  /** The device of that did, if its certificate stands in the past of what has these parents. */
+  #deviceOf(author: string, parents: readonly OpNode[]): KnownDevice | undefined {
+    const device = this.#devices.get(author);
+    return device !== undefined && this.#dag.isBehind(parents, device.namedBy) ? device : undefined;
+  }
+
+  #insert(node: OpNode): void {
+    const { heads } = this.#dag;
+    const [head] = heads;
+    const isLinear = heads.size === 0 || (heads.size === 1 && node.parents.length === 1 && node.parents[0] === head);
+    const cutsLeft = this.#dag.insert(node);
+    if (node.parents.length === 0) {
+      this.#genesis = node.op;
+      this.#gid = node.op.opId;
+    }
+    if (node.person === undefined) this.#unknownAuthors += 1;
+    else this.#nameDevices(node);
+    this.#tip = undefined;
+    if (isLinear) return;
+    this.#statesAt.clear();
+    if (cutsLeft < this.#settled.cuts) this.#goBackTo(cutsLeft);
+  }
+
+  /** Only known authors name devices: who is nobody's device cannot bring itself in. */
+  #nameDevices(node: OpNode): void {
+    for (const { person, signPub, did } of devicesNamedBy(node)) {
+      const known = this.#devices.get(did);
+      if (known === undefined) this.#devices.set(did, { person, signPub, namedBy: new Set([node]) });
+      else known.namedBy.add(node);
+    }
+  }
+
+  // --- folding
+
+  /** Judges what came since the last time: one op on the single head costs what its changes cost. */
+  #resolve(): void {
+    const { cuts } = this.#dag;
+    while (this.#settled.cuts < cuts.length) this.#settleNext();
+    if (this.#tip !== undefined || this.#settled.ops === this.size) return;
+    const region = this.#regionAfter(this.#settled);
+    region.resolve();
+    this.#tip = region.stateAtEnd();
+  }
+
+  #settleNext(): void {
+    const cut = this.#nextCut(this.#settled);
+    let { fold } = this.#settled;
+    let mayReuse = !this.#isShared;
+    const place = this.#dag.placeOf(cut);
+    if (place > this.#settled.ops) {
+      const region = this.#regionAfter(this.#settled);
+      region.resolve();
+      fold = region.stateAtEnd();
+      mayReuse = true;
+    }
+    const { verdict, after } = attempt(cut, { before: fold, mayReuse, dag: this.#dag });
+    cut.verdict = verdict;
+    if (after !== this.#settled.fold) this.#isShared = false;
+    this.#settled = { cuts: this.#settled.cuts + 1, ops: place + 1, fold: after };
+    if (this.#settled.cuts % checkpointEvery === 0) this.#checkpoints.push({ ...this.#settled, fold: after.clone() });
+  }
+
+  /** What is between this cut and the next, or after the last. */
+  #regionAfter({ cuts, ops, fold }: Checkpoint): OpRegion {
+    const next = this.#dag.cuts[cuts];
+    const nodes = this.#dag.order.slice(ops, next === undefined ? undefined : this.#dag.placeOf(next));
+    return new OpRegion({ base: fold, nodes, dag: this.#dag });
+  }
+
+  #nextCut({ cuts }: Checkpoint): OpNode {
+    const cut = this.#dag.cuts[cuts];
+    if (cut === undefined) throw new RangeError('no such cut');
+    return cut;
+  }
+
+  #goBackTo(cuts: number): void {
+    this.#checkpoints = this.#checkpoints.filter((checkpoint) => checkpoint.cuts <= cuts);
+    const last = this.#lastCheckpoint(cuts);
+    this.#settled = { ...last, fold: last.fold.clone() };
+    this.#isShared = false;
+  }
+
+  #lastCheckpoint(cuts: number): Checkpoint {
+    const last = this.#checkpoints.findLast((checkpoint) => checkpoint.cuts <= cuts);
+    if (last === undefined) throw new RangeError('no checkpoint');
+    return last;
+  }
+
+  /** The state after some ops in the middle, whose verdicts are known. */
+  #foldAt(nodes: readonly OpNode[]): GroupFold {
+    const greatest = Math.max(...nodes.map((node) => this.#dag.cutsUpTo(node)));
+    const start = this.#lastCheckpoint(greatest);
+    let at: Checkpoint = { ...start, fold: start.fold.clone() };
+    while (at.cuts < greatest) {
+      const cut = this.#nextCut(at);
+      const place = this.#dag.placeOf(cut);
+      const fold = place > at.ops ? this.#regionAfter(at).stateAtEnd() : at.fold;
+      if (typeof cut.verdict !== 'string') fold.apply(cut);
+      at = { cuts: at.cuts + 1, ops: place + 1, fold };
+    }
+    return this.#regionAfter(at).stateAfter(nodes);
+  }
+
+  #node(opId: OpId): OpNode {
+    const node = this.#dag.get(hex(opId));
+    if (node === undefined) throw new RangeError('no such op in the log');
+    return node;
+  }
+
+  #known(): ReadOp {
+    if (this.#genesis === undefined) throw new Error('a group without its genesis');
+    return this.#genesis;
+  }
+}
+
+type KnownDevice = { readonly person: Uid; readonly signPub: Uint8Array; readonly namedBy: Set<OpNode> };
+/** The state after the first `cuts` cuts, which are among the first `ops` ops. */
+type Checkpoint = { readonly cuts: number; readonly ops: number; readonly fold: GroupFold };
+
+/** A late fork is judged again from the last of these on: a millisecond or two. */
+const checkpointEvery = 256;
+const statesKept = 64;
+
+type NamedDevice = { readonly person: Uid; readonly did: string; readonly signPub: Uint8Array };
+
+function devicesNamedBy({ steps }: OpNode): NamedDevice[] {
+  return steps.flatMap((step) => {
+    if (step.kind === 'add-device') return [{ person: step.person, did: step.did, signPub: step.device.signPub }];
+    if (step.kind !== 'add' && step.kind !== 'genesis') return [];
+    return [...step.devices].map(([did, { signPub }]) => ({ person: step.person, did, signPub }));
+  });
+}
