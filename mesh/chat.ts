@@ -16,7 +16,6 @@ import type { NodeLine } from './node-line.ts';
 import { NodeRefusal } from './node-requests.ts';
 import { type LookUp, People } from './people.ts';
 import type { Clock, DialSocket, IceServerUrls, OpenLink, Random, Stop, Store } from './ports.ts';
-import type { CandidatePolicy } from './sdp.ts';
 import { SignalBox } from './signal-box.ts';
 import { type NodeNews, type NodeState, type PinStore, SignalingClient } from './signaling-client.ts';
 import { Spread } from './spread.ts';
@@ -37,7 +36,6 @@ export type ChatParts = {
   random: Random;
   dialSocket: DialSocket;
   openLink: OpenLink;
-  candidates: CandidatePolicy;
   events: ChatEvents;
 };
 
@@ -71,7 +69,7 @@ export class Chat {
     this.#parts = parts;
     this.#secrets = parts.device;
     this.#device = device;
-    const { agent, store, clock, random, dialSocket, openLink, candidates, events, account, origin, pins } = parts;
+    const { agent, store, clock, random, dialSocket, openLink, events, account, origin, pins } = parts;
     this.client = new SignalingClient({
       ...{ origin, account, device, agent, pins, dialSocket, clock, random },
       start: parts.start,
@@ -95,7 +93,7 @@ export class Chat {
       note,
     });
     this.links = new Links({
-      ...{ me: device.did, clock, random, openLink, candidates, note },
+      ...{ me: device.did, clock, random, openLink, note },
       iceServers: () => this.#iceServers(),
       sendSignal: (to, body) => this.#signals.send(to, body),
       hashOffer: descriptionHash,

@@ -8,8 +8,7 @@ import { linkConfirmMessage, type PeerMessage, peerMessage } from '../wire/peer-
 import { WireRefusal } from '../wire/refusal.ts';
 import type { SignalBody, SignalPayload } from '../wire/signal.ts';
 import { type LinkEnd, type PeerLinkEffect, type PeerLinkEvent, type PeerLinkState, stepPeerLink } from './peer-link.ts';
-import type { Clock, IceServerUrls, Link, LinkRoute, OpenLink, Random, Stop } from './ports.ts';
-import { type CandidatePolicy, rebuildCandidate, rebuildSdp } from './sdp.ts';
+import type { Clock, IceServerUrls, Link, LinkRoute, LinkSignal, OpenLink, Random, Stop } from './ports.ts';
 
 export type LinksEvents = {
   opened(did: Did, facts: LinkFacts, role: LinkRole): void;
@@ -23,7 +22,6 @@ export type LinksNeeds = {
   random: Random;
   openLink: OpenLink;
   iceServers(): IceServerUrls[];
-  candidates: CandidatePolicy;
   /** Seals and sends a signal: 'not-there' when the node knows no socket of that device, 'unsent' when there is no way to it. */
   sendSignal(to: Did, body: Omit<SignalBody, 'from' | 'to'>): Promise<'sent' | 'not-there' | 'unsent'>;
   hashOffer(offer: string): Uint8Array;
@@ -35,6 +33,7 @@ export type LinksNeeds = {
 };
 
 /** Tuning that peers need not agree on. */
+const gatherTime = 30;
 const pendingDials = 4;
 const pendingAttempts = 12;
 const builtPerMinute = 60;
@@ -56,6 +55,8 @@ type Attempt = {
   state: PeerLinkState;
   link: Link | undefined;
   timer: Stop | undefined;
+  /** Candidates found since the description was made, while it waits for them. */
+  gathering: string[] | undefined;
   signalNo: number;
   queue: Promise<void>;
   queued: number;
@@ -248,7 +249,7 @@ export class Links {
         this.#drop(attempt);
         return;
       case 'apply':
-        return this.#apply(peer, attempt, effect.signal);
+        return this.#apply(attempt, effect.signal);
       case 'write':
         attempt.link?.send(encode(linkConfirmMessage, effect.message));
         return;
@@ -296,7 +297,7 @@ export class Links {
       role,
       iceServers: this.#needs.iceServers(),
       events: {
-        signal: (signal) => ifMine(() => this.#feed(peer, attempt, { on: 'local-signal', signal }))(),
+        signal: (signal) => ifMine(() => this.#gathered(peer, attempt, signal))(),
         opened: (fingerprints) =>
           ifMine(() => this.#feed(peer, attempt, { on: 'connected', fingerprints, nonce: this.#needs.random(32) }))(),
         message: (bytes) => ifMine((mine) => this.#received(peer, attempt, mine, bytes))(),
@@ -307,16 +308,30 @@ export class Links {
     attempt.link = link;
   }
 
-  #apply(peer: Peer, attempt: Attempt, signal: Parameters<Link['signal']>[0]): void {
+  /** The link itself rebuilds what it is told from a whitelist (mesh/guarded-link.ts). */
+  #apply(attempt: Attempt, signal: LinkSignal): void {
+    if (signal.kind === 'candidate') return attempt.link?.signal(signal);
+    const { sdp, candidates } = splitDescription(signal.sdp);
+    attempt.link?.signal({ kind: signal.kind, sdp });
+    for (const candidate of candidates) attempt.link?.signal({ kind: 'candidate', candidate });
+  }
+
+  /** Candidates that are found at once go along with the description: one signal instead of several. */
+  #gathered(peer: Peer, attempt: Attempt, signal: LinkSignal): void {
     if (signal.kind === 'candidate') {
-      const candidate = rebuildCandidate(signal.candidate, this.#needs.candidates);
-      if (candidate.outcome === 'rebuilt') attempt.link?.signal({ kind: 'candidate', candidate: candidate.candidate });
+      if (attempt.gathering === undefined) return this.#feed(peer, attempt, { on: 'local-signal', signal });
+      attempt.gathering.push(signal.candidate);
       return;
     }
-    const rebuilt = rebuildSdp(signal.sdp, signal.kind);
-    if (rebuilt.outcome === 'rebuilt') return attempt.link?.signal({ kind: signal.kind, sdp: rebuilt.sdp });
-    this.#needs.note(`description refused: ${rebuilt.reason}`);
-    this.#feed(peer, attempt, { on: 'disconnected' });
+    const candidates: string[] = [];
+    attempt.gathering = candidates;
+    this.#needs.clock.after(gatherTime, () => {
+      attempt.gathering = undefined;
+      this.#feed(peer, attempt, {
+        on: 'local-signal',
+        signal: { kind: signal.kind, sdp: joinDescription(signal.sdp, candidates) },
+      });
+    });
   }
 
   #received(peer: Peer, attempt: Attempt, link: Link, bytes: Uint8Array): void {
@@ -462,8 +477,31 @@ export class Links {
   }
 }
 
+const candidateLine = 'a=candidate:';
+
+function joinDescription(sdp: string, candidates: readonly string[]): string {
+  const lines = candidates
+    .filter((candidate) => candidate.startsWith('candidate:'))
+    .map((candidate) => `a=${candidate.trim()}\r\n`);
+  return [sdp, ...lines].join('');
+}
+
+function splitDescription(sdp: string): { sdp: string; candidates: string[] } {
+  const lines = sdp.split('\r\n');
+  const candidates = lines.filter((line) => line.startsWith(candidateLine)).map((line) => line.slice('a='.length));
+  return { sdp: lines.filter((line) => !line.startsWith(candidateLine)).join('\r\n'), candidates };
+}
+
 function newAttempt(): Attempt {
-  return { state: { at: 'idle' }, link: undefined, timer: undefined, signalNo: 0, queue: Promise.resolve(), queued: 0 };
+  return {
+    state: { at: 'idle' },
+    link: undefined,
+    timer: undefined,
+    gathering: undefined,
+    signalNo: 0,
+    queue: Promise.resolve(),
+    queued: 0,
+  };
 }
 
 function confirmEvent(bytes: Uint8Array): PeerLinkEvent {

@@ -49,6 +49,7 @@ export class People {
   readonly #needs: PeopleNeeds;
   readonly #byUid = new Map<string, Person>();
   readonly #asked = new Map<string, number>();
+  readonly #asking = new Map<string, Promise<Person | undefined>>();
   /** Newest lock key per device that came with a knock. */
   readonly #knocked = new Map<string, LockKeyBody>();
 
@@ -76,12 +77,18 @@ export class People {
 
   /** Asks the node again, at most once a minute. Undefined if it does not know the person or lies about them. */
   async refresh(uid: Uid): Promise<Person | undefined> {
-    const last = this.#asked.get(hex(uid));
+    const name = hex(uid);
+    const asking = this.#asking.get(name);
+    if (asking !== undefined) return asking;
+    const last = this.#asked.get(name);
     if (last !== undefined && this.#needs.now() - last < refreshPause) return this.known(uid);
-    this.#asked.set(hex(uid), this.#needs.now());
-    const entry = await this.#needs.lookUp({ by: 'uid', uid });
-    if (entry === undefined || !equal(entry.uid, uid)) return this.known(uid);
-    return this.#learn(entry);
+    const question = this.#ask(uid);
+    this.#asking.set(name, question);
+    try {
+      return await question;
+    } finally {
+      this.#asking.delete(name);
+    }
   }
 
   /** Always asks the node. 'changed': the name belonged to another key before. */
@@ -129,6 +136,13 @@ export class People {
       { put: ['person', hex(person.uid)], value: encode(directoryEntry, { ...entry, certificate: person.certificate }) },
     ]);
     return person;
+  }
+
+  async #ask(uid: Uid): Promise<Person | undefined> {
+    const entry = await this.#needs.lookUp({ by: 'uid', uid });
+    this.#asked.set(hex(uid), this.#needs.now());
+    if (entry === undefined || !equal(entry.uid, uid)) return this.known(uid);
+    return this.#learn(entry);
   }
 
   /** The same primary key is merged, never replaced: nothing can be un-revoked. */

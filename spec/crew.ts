@@ -67,7 +67,7 @@ export class Member {
   async open(origin: string, start: 'register' | 'resume' = 'register'): Promise<Chat> {
     const { agent, account, store, openLink } = this;
     this.#chat = await Chat.open({
-      ...{ origin, account, start, agent, store, openLink, candidates },
+      ...{ origin, account, start, agent, store, openLink },
       device: this.#device,
       saveDevice: async (secrets) => {
         this.#device = secrets;

@@ -60,7 +60,6 @@ class Room {
       ...{ clock, random },
       openLink: this.network.device(name).openLink,
       iceServers: () => [],
-      candidates: { relayOnly: false, allowLoopback: true },
       sendSignal: async (to, signal) => this.#carry({ ...signal, from: device.did, to }),
       hashOffer: descriptionHash,
       signProof: (facts) => signLink(device.signer, linkHash(facts)),

@@ -3,7 +3,7 @@ import { type KeptAccount, type OpenAccount, pinStore } from '../mesh/accounts.t
 import { Chat } from '../mesh/chat.ts';
 import { type ConnectionFailure, explainFailure } from '../mesh/connection-failure.ts';
 import type { Group } from '../mesh/group.ts';
-import type { AddOutcome, JoinFailure } from '../mesh/membership.ts';
+import type { AddOutcome, JoinFailure, JoinState } from '../mesh/membership.ts';
 import { NodeRefusal } from '../mesh/node-requests.ts';
 import type { Store } from '../mesh/ports.ts';
 import { sealStore } from '../mesh/sealed-store.ts';
@@ -46,6 +46,7 @@ export class ChatSession {
   #openGid: string | undefined;
   #problem: string | undefined;
   #join: JoinView | undefined;
+  #joined: JoinState | undefined;
 
   private constructor(parts: SessionParts, chat: Chat, store: Store) {
     this.#parts = parts;
@@ -60,7 +61,7 @@ export class ChatSession {
     const candidates = { relayOnly: false, allowLoopback: isLocal };
     const { uid, username, certificate } = account;
     const chat = await Chat.open({
-      ...{ agent, store, candidates, start: parts.start, origin: account.origin, device: account.device },
+      ...{ agent, store, start: parts.start, origin: account.origin, device: account.device },
       account: { uid, username, certificate },
       saveDevice: (secrets) => account.saveDevice(secrets),
       expectedNodeId: undefined,
@@ -94,6 +95,7 @@ export class ChatSession {
 
   screen(): ChatScreen {
     const { account } = this.#parts;
+    this.#openJoined();
     const group = this.#openGroup();
     return {
       screen: 'chat',
@@ -143,8 +145,6 @@ export class ChatSession {
     this.#changed();
     await this.#try(() => this.chat.membership.followLink(link));
     this.#join = undefined;
-    const { join } = this.chat.membership;
-    if (join?.state === 'joined') this.#openGid = hex(join.gid);
     this.#changed();
   }
 
@@ -319,6 +319,14 @@ export class ChatSession {
     const open = dids.filter((did) => links.isOpen(did));
     if (open.length > 0) return open.every((did) => links.routeOf(did) === 'relayed') ? 'relayed' : 'direct';
     return dids.some((did) => links.isLinking(did)) ? 'linking' : 'offline';
+  }
+
+  /** The group that one waited for opens by itself, once. */
+  #openJoined(): void {
+    const { join } = this.chat.membership;
+    if (join?.state !== 'joined' || join === this.#joined) return;
+    this.#joined = join;
+    this.#openGid = hex(join.gid);
   }
 
   #joining(): JoinView | undefined {
