@@ -12,7 +12,7 @@ import {
   type NodeHello,
   nodeAuthFields,
 } from '../wire/login-messages.ts';
-import { type SigningKey, verifyFast } from './ed25519.ts';
+import { type SigningKey, verifyFast, verifyOnce } from './ed25519.ts';
 import { expandKey, extractKey, hash, mac, plainHash } from './hash.ts';
 import { nodeIdOf } from './identity.ts';
 import { KeyRefusal } from './key-refusal.ts';
@@ -80,7 +80,7 @@ export async function checkClientAuth(parts: {
   const { open, auth, signPub } = parts;
   if (!isMacGood(open, auth)) return 'bad-mac';
   const signed = concat(open.th1, plainHash(encode(clientAuthFields, auth.signed.fields)));
-  const isSigned = await verifyFast(signPub, 'client-auth', signed, auth.signed.deviceSignature);
+  const isSigned = await verifyOnce(signPub, 'client-auth', signed, auth.signed.deviceSignature);
   return isSigned ? 'good' : 'bad-device-signature';
 }
 
