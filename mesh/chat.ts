@@ -131,7 +131,6 @@ export class Chat {
       group: (gid) => this.group(gid),
       onlineDevices: (group) => group.otherDevices().filter((did) => this.links.isOpen(did) || this.links.isLinking(did)),
       adopted: (log) => this.#adopt(log),
-      grew: (group) => this.#grew(group),
       followMore: () => this.#run(this.#follow()),
       changed: () => events.changed(),
       run: (work) => this.#run(work),
@@ -201,6 +200,7 @@ export class Chat {
       },
       log,
     );
+    log.onGrown(() => this.#run(this.#grew(group)));
     await group.load();
     this.#groups.set(hex(group.gid), group);
     this.#wantMembers();
@@ -272,9 +272,7 @@ export class Chat {
   }
 
   async #syncGroup(gid: Gid): Promise<void> {
-    const group = this.group(gid);
-    if (group === undefined) return;
-    if ((await group.log.sync()) === 'changed') await this.#grew(group);
+    await this.group(gid)?.log.sync();
   }
 
   async #grew(group: Group): Promise<void> {

@@ -79,6 +79,7 @@ export class GroupLog {
   #nodeHeads: OpId[] = [];
   /** Our genesis while the node does not have it yet. */
   #unsent: ReadOp | undefined;
+  #grown: () => void = () => undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
     this.#needs = needs;
@@ -174,8 +175,13 @@ export class GroupLog {
     return this.#ops.get(opId)?.body.depth;
   }
 
+  /** Called whenever there are new entries or keys, whoever brought them. One listener. */
+  onGrown(grown: () => void): void {
+    this.#grown = grown;
+  }
+
   /** Takes what the node has and this device does not. Rejects with NodeRefusal when the node cannot be asked. */
-  sync(): Promise<'changed' | 'same'> {
+  sync(): Promise<void> {
     return this.#turns.take(() => this.#sync());
   }
 
@@ -222,7 +228,7 @@ export class GroupLog {
     }
   }
 
-  async #sync(): Promise<'changed' | 'same'> {
+  async #sync(): Promise<void> {
     if (this.#unsent !== undefined) await this.#sendGenesis(this.#unsent);
     let changed = false;
     for (;;) {
@@ -233,7 +239,7 @@ export class GroupLog {
       changed ||= page.entries.length > 0;
       if (page.more === 0 || page.entries.length === 0) break;
     }
-    return (await this.#openEpochs()) || changed ? 'changed' : 'same';
+    if ((await this.#openEpochs()) || changed) this.#grown();
   }
 
   async #take(entry: LogEntry): Promise<StoreChange[]> {
@@ -398,6 +404,7 @@ export class GroupLog {
       changes.push(this.#epochChange(keys));
     }
     await store.write(changes);
+    this.#grown();
     return op.opId;
   }
 

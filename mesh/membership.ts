@@ -42,8 +42,6 @@ export type MembershipNeeds = {
   onlineDevices(group: Group): Did[];
   /** A log that this device is in: make a group of it. */
   adopted(log: GroupLog): Promise<Group>;
-  /** We changed the log ourselves. */
-  grew(group: Group): Promise<void>;
   /** There are more logs to follow. */
   followMore(): void;
   changed(): void;
@@ -151,7 +149,6 @@ export class Membership {
     } as const;
     const head = await log.commit(async () => ({ changes: [{ kind: 'invite', ...facts }], epoch: 'none' }));
     if (head === 'not-needed') throw new NodeRefusal('append-refused');
-    await this.#needs.grew(group);
     return encodeInviteFragment({
       origin,
       nodeId,
@@ -201,7 +198,6 @@ export class Membership {
         epoch: { ratchet: [{ uid, certificate }] },
       };
     });
-    await this.#needs.grew(group);
     await this.#sendWelcomes();
     return outcome;
   }
@@ -368,13 +364,12 @@ export class Membership {
     const person = await this.#personOf(request);
     if (person === undefined) return;
     const { uid, certHash, devices, proof } = request;
-    const outcome = await group.log.commit(async (state) => {
+    await group.log.commit(async (state) => {
       if (!this.#mayAdmit(group, state, request)) return undefined;
       const { role } = state.invites.get(hex(proof.invitePub)) ?? { role: roles.member };
       const { certificate } = person;
       return { changes: [{ kind: 'add', uid, certHash, role, devices, proof }], epoch: { ratchet: [{ uid, certificate }] } };
     });
-    if (outcome !== 'not-needed') await this.#needs.grew(group);
   }
 
   #mayAdmit(group: Group, state: GroupState, request: JoinRequest): boolean {
