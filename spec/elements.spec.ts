@@ -327,6 +327,15 @@ describe('the screens', function () {
       await arrive('one more');
       await page.getByText('one more').waitFor();
       assert.deepEqual(await page.evaluate(() => Reflect.get(globalThis, 'touched')), { added: 1, removed: 0, changed: 0 });
+      await page.evaluate(() => {
+        globalThis.fake.changeGroup('harbour', (group) => {
+          const [first] = group.items;
+          if (first?.item !== 'message') return group;
+          return { ...group, items: group.items.toSpliced(-20, 0, { ...first, id: 'late', text: 'came between' }) };
+        });
+      });
+      await page.getByText('came between').waitFor();
+      assert.deepEqual(await page.evaluate(() => Reflect.get(globalThis, 'touched')), { added: 2, removed: 0, changed: 0 });
     });
 
     it('stays at the end while there, and otherwise keeps the place and counts what is new', async () => {
@@ -385,12 +394,26 @@ describe('the screens', function () {
 
     it('tells that everything is read only when the newest is in sight', async () => {
       await open('?scene=chat');
-      const read = async () => (await calls()).filter((call) => call === 'markRead harbour').length;
-      await page.getByRole('log').waitFor();
-      assert.equal(await read(), 1);
+      const readTimes = (times: number) =>
+        page.waitForFunction(
+          (wanted) => globalThis.fake.calls.filter((call) => call === 'markRead harbour').length === wanted,
+          times,
+        );
+      await readTimes(1);
       await arrive('seen');
-      await page.getByText('seen').waitFor();
-      assert.equal(await read(), 2);
+      await readTimes(2);
+      await page.getByRole('log').evaluate(
+        (each) =>
+          new Promise((scrolled) => {
+            each.addEventListener('scroll', scrolled, { once: true });
+            each.scrollTop = 0;
+          }),
+      );
+      await arrive('unseen');
+      await button('1 new message').waitFor();
+      await readTimes(2);
+      await page.getByRole('log').press('End');
+      await readTimes(3);
     });
 
     it('gives the text back when it could not be stored, and keeps a draft for each group', async () => {
@@ -434,6 +457,7 @@ describe('the screens', function () {
       await open('?scene=chat');
       await arrive('see https://example.org/a_(b)?q=1. or javascript:alert(1) or <b>bold</b>');
       const article = page.getByRole('article').filter({ hasText: 'bold' });
+      await article.waitFor();
       assert.equal(await article.getByRole('link').count(), 1);
       const link = article.getByRole('link');
       assert.equal(await link.getAttribute('href'), 'https://example.org/a_(b)?q=1');
@@ -500,6 +524,7 @@ describe('the screens', function () {
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'Boat club' }).waitFor();
       await page.getByText('Only you are here yet').waitFor();
+      await focusIs(composer());
     });
 
     it('invites by a link to copy and to photograph, and says why it cannot', async () => {
@@ -575,9 +600,13 @@ describe('the screens', function () {
       await open('?scene=chat', 390);
       await page.getByRole('navigation', { name: 'Groups' }).waitFor();
       assert.equal(await page.getByRole('log').count(), 0);
+      assert.ok(!(await calls()).includes('markRead harbour'), 'nothing is read before it is seen');
       await page.getByRole('button', { name: /Harbour festival/ }).click();
       await page.getByRole('log').waitFor();
       await page.getByRole('navigation', { name: 'Groups' }).waitFor({ state: 'hidden' });
+      await page.waitForFunction(() => globalThis.fake.calls.includes('markRead harbour'));
+      const log = page.getByRole('log');
+      assert.ok(await log.evaluate((each) => each.scrollTop > 0 && each.scrollHeight - each.scrollTop - each.clientHeight <= 1));
       await button('Members').click();
       await page.getByRole('dialog', { name: 'Members · 4' }).waitFor();
       await page.keyboard.press('Escape');

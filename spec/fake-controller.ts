@@ -24,6 +24,7 @@ const day = 24 * 60 * minute;
 
 export class FakeController implements Controller {
   state: AppState;
+  #latest: AppState;
   /** What was asked of it, for the specs to read: one line per call. */
   readonly calls: string[] = [];
   /** While true every answer waits for `release()`. */
@@ -40,6 +41,7 @@ export class FakeController implements Controller {
     if (scene === 'starting') this.state = { screen: 'starting', text: 'Opening the store of this browser …' };
     else if (scene === 'chat' || scene === 'empty') this.state = this.#chat('alice', scene === 'chat');
     else this.state = { screen: 'sign-in', accounts, invitedTo: undefined, busy: undefined, problem: undefined };
+    this.#latest = this.state;
   }
 
   subscribe(changed: () => void): () => void {
@@ -211,7 +213,7 @@ export class FakeController implements Controller {
 
   /** Changes parts of the chat's state. */
   chat(part: Partial<Chat>): void {
-    if (this.state.screen === 'chat') this.#set({ ...this.state, ...part });
+    if (this.#latest.screen === 'chat') this.#set({ ...this.#latest, ...part });
   }
 
   /** A message that arrives, or is written with `author: 'alice'`. Others' objects stay as they are. */
@@ -278,7 +280,15 @@ export class FakeController implements Controller {
       ['kin', quiet('kin', 'Family')],
     ]);
     chat.groups = [
-      summary('harbour', festival.name, 'You: Then we have everything. See you all at eight?', morning.getTime() + 33 * minute, 0, 4, 2),
+      summary(
+        'harbour',
+        festival.name,
+        'You: Then we have everything. See you all at eight?',
+        morning.getTime() + 33 * minute,
+        0,
+        4,
+        2,
+      ),
       summary('desk', 'News desk', 'erin: Second source confirmed, call me', morning.getTime() - 40 * minute, 3, 7, 4),
       summary('maintainers', 'libtide maintainers', 'You: Tagged 2.4.1, signatures are up', morning.getTime() - day, 0, 12, 5),
       summary('kin', 'Family', 'mum: Cake on Sunday at four', morning.getTime() - 3 * day, 0, 5, 0),
@@ -288,15 +298,24 @@ export class FakeController implements Controller {
   }
 
   #now(): Chat {
-    return this.state.screen === 'chat' ? this.state : this.#chat('alice', false);
+    return this.#latest.screen === 'chat' ? this.#latest : this.#chat('alice', false);
   }
 
   #signInState(part: Partial<SignIn>): void {
-    if (this.state.screen === 'sign-in') this.#set({ ...this.state, ...part });
+    if (this.#latest.screen === 'sign-in') this.#set({ ...this.#latest, ...part });
   }
 
+  // As the real one: within the chat the state follows what happened by a frame.
   #set(state: AppState): void {
-    this.state = state;
+    const soon = state.screen === 'chat' && this.state.screen === 'chat';
+    this.#latest = state;
+    if (soon) requestAnimationFrame(() => this.#show());
+    else this.#show();
+  }
+
+  #show(): void {
+    if (this.state === this.#latest) return;
+    this.state = this.#latest;
     for (const changed of this.#subscribers) changed();
   }
 

@@ -7,6 +7,7 @@ import { launchChromium } from './browser.ts';
 import { servePage } from './page-with-fake.ts';
 
 type Theme = 'light' | 'dark' | 'date';
+type Picture = { into: string; name: string; theme: Theme; width: number; file?: string };
 type Screen = { name: string; scene: string; prepare?: (page: Page) => Promise<void> };
 
 const screens: Screen[] = [
@@ -31,12 +32,12 @@ const browser = await launchChromium();
 try {
   if (folder === undefined) {
     const docs = fileURLToPath(new URL('../docs/screens', import.meta.url));
-    await take(docs, 'chat', 'light', 1280);
-    await take(docs, 'sign-in', 'light', 390, 'sign-in-390.png');
+    await take({ into: docs, name: 'members', theme: 'light', width: 1280, file: 'chat-light-1280.png' });
+    await take({ into: docs, name: 'sign-in', theme: 'light', width: 390, file: 'sign-in-390.png' });
   } else {
     for (const { name } of screens) {
       for (const theme of ['light', 'dark', 'date'] as const) {
-        for (const width of [1280, 390]) await take(folder, name, theme, width);
+        for (const width of [1280, 390]) await take({ into: folder, name, theme, width });
       }
     }
   }
@@ -45,7 +46,7 @@ try {
   await served.close();
 }
 
-async function take(into: string, name: string, theme: Theme, width: number, file = `${name}-${theme}-${width}.png`): Promise<void> {
+async function take({ into, name, theme, width, file = `${name}-${theme}-${width}.png` }: Picture): Promise<void> {
   const screen = screens.find((each) => each.name === name);
   if (screen === undefined) throw new Error(`There is no screen ${name}.`);
   const page = await browser.context.newPage();
@@ -84,7 +85,10 @@ async function openFestival(page: Page): Promise<void> {
 async function press(page: Page, name: string): Promise<void> {
   await openFestival(page);
   await page.getByRole('button', { name, exact: true }).click();
-  await page.getByRole(name === 'Members' ? 'heading' : 'img', { name: /Members|QR/ }).first().waitFor();
+  await page
+    .getByRole(name === 'Members' ? 'heading' : 'img', { name: /Members|QR/ })
+    .first()
+    .waitFor();
 }
 
 async function askForGroup(page: Page): Promise<void> {

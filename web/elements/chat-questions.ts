@@ -65,14 +65,23 @@ export function nicknameQuestion(controller: Controller, group: GroupView): Ques
   };
 }
 
-// What fails lands in the state; here it is shown in the dialog instead of above the page. The old one is cleared first.
-async function attempt(controller: Controller, action: () => Promise<void>): Promise<string | undefined> {
+/** Does it and resolves with what went wrong, which then is shown where it was asked for instead of above the page. */
+export async function attempt(controller: Controller, action: () => Promise<void>): Promise<string | undefined> {
   controller.dismissProblem();
   await action();
+  await nextState();
   const { state } = controller;
   const problem = state.screen === 'chat' ? state.problem : undefined;
   if (problem !== undefined) controller.dismissProblem();
   return problem;
+}
+
+// The state follows what happened by a frame, or by a quarter of a second where there are no frames.
+function nextState(): Promise<void> {
+  return new Promise((passed) => {
+    requestAnimationFrame(() => passed());
+    setTimeout(passed, 300);
+  });
 }
 
 function nameProblem(name: string, mostBytes: number): string | undefined {

@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { AppState, Controller, GroupView, Theme } from '../app-state.ts';
 import type { Question } from './ask-dialog.ts';
-import { addQuestion, createQuestion, joinQuestion, nicknameQuestion } from './chat-questions.ts';
+import { addQuestion, attempt, createQuestion, joinQuestion, nicknameQuestion } from './chat-questions.ts';
 import { controls } from './control-styles.ts';
 import type { Conversation } from './conversation.ts';
 import type { GroupChosen, Wish } from './group-list.ts';
@@ -35,6 +35,10 @@ export class ChatScreen extends LitElement {
   @state() private accessor pane: 'groups' | 'conversation' = 'groups';
   @query('secure-conversation') private accessor conversation: Conversation | null = null;
   readonly #wide = matchMedia(roomForMembers);
+  /** Whether the conversation has an entry of its own in the history. */
+  #pushed = false;
+  /** The group that was open when the dialog came. */
+  #openBefore: string | undefined;
 
   static override styles = [
     controls,
@@ -172,7 +176,7 @@ export class ChatScreen extends LitElement {
     if (data === undefined) return nothing;
     return html`<div class="notes">${this.#notes(data)}</div>
       <div
-        class="panes ${this.pane}"
+        class="panes ${data.open === undefined ? 'groups' : this.pane}"
         @group-chosen=${this.#openGroup}
         @wish=${this.#wished}
         @lock=${this.#lock}
@@ -290,10 +294,12 @@ export class ChatScreen extends LitElement {
     const before = changed.get('data');
     const opened = this.data?.open?.gid;
     if (opened === undefined || (changed.has('data') && before?.open?.gid === opened) || !changed.has('data')) return;
-    if (!matchMedia('(pointer: coarse)').matches && this.dialog === undefined) void this.#focusComposer();
+    if (this.dialog === undefined) void this.#focusComposer();
   }
 
+  // Not on a touch screen: there it would bring up the keyboard over what one wants to read.
   async #focusComposer(): Promise<void> {
+    if (matchMedia('(pointer: coarse)').matches) return;
     await this.conversation?.updateComplete;
     this.conversation?.focus();
   }
@@ -305,16 +311,20 @@ export class ChatScreen extends LitElement {
 
   // The device's own way back leads to the groups, not out of the app.
   #showConversation(): void {
-    if (this.pane === 'groups' && matchMedia(narrow).matches) history.pushState(null, '');
+    if (!this.#pushed && matchMedia(narrow).matches) {
+      history.pushState(null, '');
+      this.#pushed = true;
+    }
     this.pane = 'conversation';
   }
 
   #back(): void {
-    if (matchMedia(narrow).matches) history.back();
+    if (this.#pushed) history.back();
     else this.pane = 'groups';
   }
 
   #wentBack = () => {
+    this.#pushed = false;
     this.pane = 'groups';
   };
 
@@ -330,6 +340,7 @@ export class ChatScreen extends LitElement {
     const { controller } = this;
     const open = this.data?.open;
     if (controller === undefined) return;
+    this.#openBefore = open?.gid;
     const ask = (question: Question) => {
       this.dialog = { dialog: 'ask', question };
     };
@@ -344,6 +355,8 @@ export class ChatScreen extends LitElement {
 
   #closed(): void {
     this.dialog = undefined;
+    // The focus went back to the button, but what was asked for is the new group.
+    if (this.data?.open !== undefined && this.data.open.gid !== this.#openBefore) void this.#focusComposer();
   }
 
   #lock(): void {
@@ -363,11 +376,14 @@ export class ChatScreen extends LitElement {
 
   #makeLink(gid: string): MakeLink {
     return async () => {
-      const link = await this.controller?.inviteLink(gid);
-      if (link !== undefined) return { link };
-      const problem = this.data?.problem ?? 'The link could not be made.';
-      this.controller?.dismissProblem();
-      return { problem };
+      const { controller } = this;
+      let link: string | undefined;
+      const problem =
+        controller &&
+        (await attempt(controller, async () => {
+          link = await controller.inviteLink(gid);
+        }));
+      return link === undefined ? { problem: problem ?? 'The link could not be made.' } : { link };
     };
   }
 }

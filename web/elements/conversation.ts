@@ -6,7 +6,7 @@ import type { GroupView, MemberView } from '../app-state.ts';
 import { avatar, avatarStyles } from './avatar.ts';
 import type { Composer, SendText } from './composer.ts';
 import { controls } from './control-styles.ts';
-import { Wish } from './group-list.ts';
+import { unnamed, Wish } from './group-list.ts';
 import { icon } from './icons.ts';
 import './composer.ts';
 import './message-list.ts';
@@ -73,7 +73,7 @@ export class Conversation extends LitElement {
 
       .waiting {
         display: flex;
-        align-items: center;
+        align-items: safe center;
         gap: 0.625rem;
         padding: 0.5rem 1.25rem;
         background: var(--warning-ground);
@@ -117,7 +117,7 @@ export class Conversation extends LitElement {
         </button>
         ${avatar(group.gid, group.name, 'group')}
         <div class="title">
-          <h2><bdi>${group.name}</bdi></h2>
+          <h2><bdi>${group.name || unnamed}</bdi></h2>
           <p role="status">${presence(group.members)}</p>
         </div>
         ${
@@ -165,10 +165,10 @@ export class Conversation extends LitElement {
         html`<secure-message-list
           .items=${group.items}
           .confusable=${this.#confusableOf(group.members)}
-          .label=${`Messages in ${group.name}`}
+          .label=${`Messages in ${group.name || unnamed}`}
         ></secure-message-list>`,
       )}
-      <secure-composer .gid=${group.gid} .groupName=${group.name} .send=${this.send} .closed=${this.closed}></secure-composer>`;
+      <secure-composer .gid=${group.gid} .groupName=${group.name || unnamed} .send=${this.send} .closed=${this.closed}></secure-composer>`;
   }
 
   /** Puts the cursor where one writes. */

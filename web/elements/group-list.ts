@@ -8,6 +8,9 @@ import { avatar, avatarStyles } from './avatar.ts';
 import { controls } from './control-styles.ts';
 import { icon, mark } from './icons.ts';
 
+/** Until the log that holds its name could be opened. */
+export const unnamed = 'Group';
+
 type ChatState = Extract<AppState, { screen: 'chat' }>;
 
 /** A group was chosen in the list. */
@@ -301,7 +304,7 @@ export class GroupList extends LitElement {
         @click=${() => this.dispatchEvent(new GroupChosen(group.gid))}
       >
         ${avatar(group.gid, group.name, 'group')}
-        <bdi class="name">${group.name}</bdi>
+        <bdi class="name">${group.name || unnamed}</bdi>
         <time>${group.lastAt === 0 ? '' : shortTime(group.lastAt, Date.now())}</time>
         <bdi class="line">${group.lastLine}</bdi>
         ${

@@ -123,7 +123,7 @@ export class MemberList extends LitElement {
             : html`<p class="reach ${member.reach}">${icon(reach.icon, 16)} ${reach.text}</p>`
         }
         ${warning === undefined ? nothing : html`<p class="warning">${warning}</p>`}
-        <p class="fingerprint mono"><span class="for-readers">Fingerprint </span>${fingerprintGroups(member.fingerprint)}</p>
+        <p class="fingerprint mono"><span class="for-readers">Fingerprint </span>${fingerprintGroups(member.fingerprint) || 'not known yet'}</p>
         ${
           member.own
             ? html`<button type="button" @click=${() => this.dispatchEvent(new Wish('nickname'))}>

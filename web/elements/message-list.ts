@@ -31,7 +31,11 @@ export class MessageList extends LitElement {
   #atEnd = true;
   #anchor: { row: Element; top: number } | undefined;
   #toldOf: string | undefined;
-  readonly #resized = new ResizeObserver(() => this.#keepEnd());
+  // Also when the list comes into sight on a small screen.
+  readonly #resized = new ResizeObserver(() => {
+    this.#keepEnd();
+    this.#seen();
+  });
 
   static override styles = [
     controls,
