@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createDevice, type DeviceSecrets, readDeviceCert } from '../keys/device.ts';
 import { type KeyAgent, localKeyAgent, type UnlockedIdentity } from '../keys/key-agent.ts';
+import type { LinkFacts } from '../keys/link-confirm.ts';
 import { Chat } from '../mesh/chat.ts';
 import type { Group } from '../mesh/group.ts';
 import type { OpenLink, Store } from '../mesh/ports.ts';
@@ -119,6 +120,11 @@ export class Member {
 
   get did(): Did {
     return readDeviceCert(this.#device.certificate).did;
+  }
+
+  /** What each open link was arranged with. */
+  linkFacts(): LinkFacts[] {
+    return this.chat.links.openDids().flatMap((did) => this.chat.links.factsOf(did) ?? []);
   }
 
   isLinkedWith(other: Member): boolean {
