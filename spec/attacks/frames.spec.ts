@@ -171,6 +171,17 @@ describe('frames under attack', () => {
     assert.equal(dropSkipped(full, 5000).skipped.size, limits.skippedPerSender);
   });
 
+  it('cannot make a receiver read back a chain that no chain could be', () => {
+    const stored = (gens: number[]) => {
+      const skipped = gens.map((gen) => concat(bigEndian(gen, 4), bytes('skipped')));
+      return concat(Uint8Array.of(1), bigEndian(5, 4), bytes('chain'), bigEndian(gens.length, 2), ...skipped);
+    };
+    assert.equal(decode(receiverChainCodec, stored([1, 3])).skipped.size, 2);
+    for (const gens of [[3, 1], [1, 1], [5], [4, 6]]) {
+      assert.throws(() => decode(receiverChainCodec, stored(gens)), WireRefusal, `${gens}`);
+    }
+  });
+
   it('that are too large, or claim a length they do not have, are refused without a key (48)', async () => {
     const verified: unknown[] = [];
     const { verify } = crypto.subtle;
