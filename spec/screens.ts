@@ -32,7 +32,7 @@ const browser = await launchChromium();
 try {
   if (folder === undefined) {
     const docs = fileURLToPath(new URL('../docs/screens', import.meta.url));
-    await take({ into: docs, name: 'members', theme: 'light', width: 1280, file: 'chat-light-1280.png' });
+    await take({ into: docs, name: 'chat', theme: 'light', width: 1280 });
     await take({ into: docs, name: 'sign-in', theme: 'light', width: 390, file: 'sign-in-390.png' });
   } else {
     for (const { name } of screens) {
