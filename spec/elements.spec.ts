@@ -291,7 +291,7 @@ describe('the screens', function () {
       await page.getByText('2 of 3 others reachable').waitFor();
       await page.getByRole('log', { name: 'Messages in Harbour festival' }).waitFor();
       await page.getByRole('separator', { name: '' }).first().waitFor();
-      await page.getByText('Connected to chat.example').waitFor();
+      await page.getByRole('status').getByText('Connected to chat.example').waitFor();
       for (const name of ['New group', 'Join by link', 'Lock', 'Invite by link', 'Add by user name', 'Members', 'Send']) {
         await button(name).waitFor();
       }

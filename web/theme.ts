@@ -27,8 +27,8 @@ export class PageTheme {
 
   choose(theme: Theme): void {
     this.#choice = theme;
-    this.#storage?.setItem(storageKey, theme);
     this.#show();
+    this.#storage?.setItem(storageKey, theme);
   }
 
   #show(): void {

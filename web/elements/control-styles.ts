@@ -55,8 +55,7 @@ export const controls = css`
     outline-offset: 2px;
   }
 
-  button,
-  .button {
+  button {
     display: inline-flex;
     align-items: center;
     justify-content: center;

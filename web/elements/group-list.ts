@@ -270,6 +270,7 @@ export class GroupList extends LitElement {
         }
       </nav>
       <footer>
+        <span class="for-readers" role="status">${node.text}</span>
         <button
           type="button"
           class="me"
@@ -280,7 +281,7 @@ export class GroupList extends LitElement {
           ${avatar(me.uid, me.username)}
           <span>
             <b><span class="for-readers">Your account: </span>${me.username}</b>
-            <span class="node ${node.state}" title=${node.text}><i></i><span role="status">${node.text}</span></span>
+            <span class="node ${node.state}" title=${node.text}><i></i><span>${node.text}</span></span>
           </span>
         </button>
         <button

@@ -125,7 +125,7 @@ export class MessageList extends LitElement {
   protected override willUpdate(changed: PropertyValues<this>): void {
     if (!changed.has('items')) return;
     const before = changed.get('items');
-    if (before === undefined || before.length === 0) {
+    if (before === undefined || before.length === 0 || this.first >= this.items.length) {
       this.first = Math.max(0, this.items.length - page);
       return;
     }
