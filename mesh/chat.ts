@@ -7,6 +7,7 @@ import { KeyRefusal } from '../keys/key-refusal.ts';
 import { descriptionHash, linkHash, signLink, verifyLink } from '../keys/link-confirm.ts';
 import { equal, hex } from '../wire/bytes.ts';
 import type { Did, Gid, GTag, NodeId, Uid } from '../wire/ids.ts';
+import { limits } from '../wire/limits.ts';
 import type { PeerMessage } from '../wire/peer-messages.ts';
 import { Group } from './group.ts';
 import type { GroupLog, GroupLogNeeds } from './group-log.ts';
@@ -14,6 +15,7 @@ import { Links } from './links.ts';
 import { Membership } from './membership.ts';
 import type { NodeLine } from './node-line.ts';
 import { NodeRefusal } from './node-requests.ts';
+import { Pace } from './pace.ts';
 import { type LookUp, People } from './people.ts';
 import type { Clock, DialSocket, IceServerUrls, OpenLink, Random, Stop, Store } from './ports.ts';
 import { SignalBox } from './signal-box.ts';
@@ -49,6 +51,12 @@ export type ChatEvents = {
 };
 
 const maintainEvery = 60 * 60_000;
+/** How often neighbours can make this device ask the node for the log of a group. */
+const logPause = 2_000;
+/** How often signals that nothing explains can make it ask for all logs: strangers may send them too. */
+const unexplainedPause = 30_000;
+/** Signals that are being opened at one time; a node that sends more loses them. */
+const signalsAtOnce = 64;
 
 export class Chat {
   readonly client: SignalingClient;
@@ -59,6 +67,12 @@ export class Chat {
   readonly #spread: Spread;
   readonly #signals: SignalBox;
   readonly #groups = new Map<string, Group>();
+  readonly #adopting = new Map<string, Promise<Group>>();
+  readonly #logPaces = new Map<string, Pace>();
+  readonly #unexplained: Pace;
+  /** Logs that the node tells us about, of this connection. */
+  readonly #followed = new Set<string>();
+  #signalsOpening = 0;
   #secrets: DeviceSecrets;
   #device: Device;
   #lastIceServers: IceServerUrls[] = [];
@@ -90,8 +104,10 @@ export class Chat {
       people: this.people,
       line,
       groups: () => this.#groups.values(),
+      unexplained: () => this.#unexplained.ask(),
       note,
     });
+    this.#unexplained = new Pace({ clock, pause: unexplainedPause, run: () => this.#syncAll() });
     this.links = new Links({
       ...{ me: device.did, clock, random, openLink, note },
       iceServers: () => this.#iceServers(),
@@ -119,7 +135,7 @@ export class Chat {
       groups: () => this.#groups.values(),
       group: (gid) => this.group(gid),
       send: (did, message) => this.links.send(did, message),
-      logWanted: (gid) => this.#run(this.#syncGroup(gid)),
+      logWanted: (gid) => this.#logWanted(gid),
     });
     const logNeeds: GroupLogNeeds = { me: device, agent, line, store, random, now, note };
     this.membership = new Membership({
@@ -174,6 +190,8 @@ export class Chat {
   async close(): Promise<void> {
     this.#closed = true;
     this.#maintenance?.();
+    this.#unexplained.stop();
+    for (const pace of this.#logPaces.values()) pace.stop();
     this.#spread.close();
     this.links.close();
     this.membership.close();
@@ -186,9 +204,21 @@ export class Chat {
     for (const log of await this.membership.loadLogs()) await this.#adopt(log);
   }
 
+  /** One group of one log, however many bring it: two would count their messages by themselves. */
   async #adopt(log: GroupLog): Promise<Group> {
-    const known = this.group(log.gid);
+    const name = hex(log.gid);
+    const known = this.#groups.get(name) ?? this.#adopting.get(name);
     if (known !== undefined) return known;
+    const adopting = this.#adoptNew(log);
+    this.#adopting.set(name, adopting);
+    try {
+      return await adopting;
+    } finally {
+      this.#adopting.delete(name);
+    }
+  }
+
+  async #adoptNew(log: GroupLog): Promise<Group> {
     const { store, clock, random, events } = this.#parts;
     const group: Group = new Group(
       {
@@ -196,7 +226,7 @@ export class Chat {
         note: (text) => events.note(text),
         stored: (id, bytes, from) => this.#spread.stored(group, id, bytes, from),
         changed: () => events.changed(),
-        logWanted: () => this.#run(this.#syncGroup(group.gid)),
+        logWanted: () => this.#logWanted(group.gid),
       },
       log,
     );
@@ -217,16 +247,23 @@ export class Chat {
   }
 
   async #connected(): Promise<void> {
+    this.#followed.clear();
     await this.#follow();
-    await Promise.all(this.groups().map((group) => this.#syncGroup(group.gid)));
     await this.membership.connected();
   }
 
   /** Tells the node which logs and rosters this device follows. */
   async #follow(): Promise<void> {
     if (this.client.state.state !== 'connected') return;
-    const groups = this.groups().map(({ log }) => ({ gTag: log.gTag, rosterTag: rosterTagOf(log.newestLogKey) }));
-    await this.client.request({ type: 'follow', groups: [...groups, ...this.membership.followed()] });
+    const own = this.groups().map(({ log }) => ({ gTag: log.gTag, rosterTag: rosterTagOf(log.newestLogKey) }));
+    const groups = [...own, ...this.membership.followed()].slice(0, limits.followedGroups);
+    await this.client.request({ type: 'follow', groups });
+    // What was appended before the node knew of us, it will not tell.
+    for (const { gTag } of groups) {
+      if (this.#followed.has(hex(gTag))) continue;
+      this.#followed.add(hex(gTag));
+      this.#run(this.#logGrew(gTag));
+    }
   }
 
   #newsCame(news: NodeNews): void {
@@ -257,8 +294,14 @@ export class Chat {
   }
 
   async #relayed(from: Did, blob: Uint8Array): Promise<void> {
-    const body = await this.#signals.open(from, blob);
-    if (body !== undefined) this.links.signalled(body);
+    if (this.#signalsOpening >= signalsAtOnce) return;
+    this.#signalsOpening++;
+    try {
+      const body = await this.#signals.open(from, blob);
+      if (body !== undefined) this.links.signalled(body);
+    } finally {
+      this.#signalsOpening--;
+    }
   }
 
   async #peerSaid(did: Did, message: PeerMessage): Promise<void> {
@@ -273,6 +316,21 @@ export class Chat {
 
   async #syncGroup(gid: Gid): Promise<void> {
     await this.group(gid)?.log.sync();
+  }
+
+  #syncAll(): void {
+    for (const { gid } of this.groups()) this.#run(this.#syncGroup(gid));
+  }
+
+  /** A neighbour speaks of entries that we lack. */
+  #logWanted(gid: Gid): void {
+    if (this.#closed) return;
+    const name = hex(gid);
+    const pace =
+      this.#logPaces.get(name) ??
+      new Pace({ clock: this.#parts.clock, pause: logPause, run: () => this.#run(this.#syncGroup(gid)) });
+    this.#logPaces.set(name, pace);
+    pace.ask();
   }
 
   async #grew(group: Group): Promise<void> {

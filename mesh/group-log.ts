@@ -80,6 +80,7 @@ export class GroupLog {
   /** Our genesis while the node does not have it yet. */
   #unsent: ReadOp | undefined;
   #grown: () => void = () => undefined;
+  #nextSync: Promise<void> | undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
     this.#needs = needs;
@@ -182,7 +183,12 @@ export class GroupLog {
 
   /** Takes what the node has and this device does not. Rejects with NodeRefusal when the node cannot be asked. */
   sync(): Promise<void> {
-    return this.#turns.take(() => this.#sync());
+    // One that has not begun will see all that is there by then.
+    this.#nextSync ??= this.#turns.take(() => {
+      this.#nextSync = undefined;
+      return this.#sync();
+    });
+    return this.#nextSync;
   }
 
   /**

@@ -16,6 +16,8 @@ export type SignalBoxNeeds = {
   people: People;
   line: NodeLine;
   groups(): Iterable<Group>;
+  /** A signal came that no group of ours explains: a log may have grown unheard. */
+  unexplained(): void;
   note(text: string): void;
 };
 
@@ -49,6 +51,7 @@ export class SignalBox {
     const opened = await openSignal({ bytes: blob, meshKeys, me: { did, lockKeys }, signPubOf });
     if (opened === 'no-member' || opened === 'unknown-sender') {
       this.#unexplained = [...this.#unexplained, { from, blob }].slice(-unexplainedMost);
+      this.#needs.unexplained();
       return undefined;
     }
     if (typeof opened === 'string') return this.#refused(opened);
