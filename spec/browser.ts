@@ -1,6 +1,6 @@
 // Starts Chromium for a spec: its own profile, no traffic of its own, gone when closed.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 
@@ -22,6 +22,12 @@ const flags = [
   '--disable-sync',
 ];
 
+// Two tabs find each other as they are, wherever there is a network. On a machine with nothing but loopback Chromium offers that to
+// peers only with both flags, and to pages that may also use the microphone.
+const hasNetwork = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ internal }) => !internal));
+const loopbackFlags = ['--allow-loopback-in-peer-connection', '--disable-features=WebRtcHideLocalIpsWithMdns'];
+const linksOnLoopback = hasNetwork ? { flags: [], permissions: [] } : { flags: loopbackFlags, permissions: ['microphone'] };
+
 /** Launches with a profile of its own, or with the given one, which the caller then owns. Reads CHROMIUM, which `npm test` sets. */
 export async function launchChromium({
   userDataDir,
@@ -35,7 +41,8 @@ export async function launchChromium({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,
     chromiumSandbox: false,
-    args: [...flags, ...args],
+    args: [...flags, ...linksOnLoopback.flags, ...args],
+    permissions: linksOnLoopback.permissions,
   });
   const close = async () => {
     await context.close();
