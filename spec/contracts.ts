@@ -149,6 +149,16 @@ export function linkContract(name: string, openWorld: () => Promise<LinkWorld>):
       await reflected.until(() => reflected.offerer.diary.closed.length > 0);
     });
 
+    it('closes for signals of other kinds, which simple-peer would obey, and says no more', async () => {
+      for (const kind of ['renegotiate', 'transceiverRequest', 'rollback']) {
+        const { offerer, until } = await openPair();
+        const said = offerer.diary.signals.length;
+        await offerer.signal(JSON.parse(`{"kind":"${kind}","type":"${kind}","${kind}":true}`));
+        await until(() => offerer.diary.closed.length > 0);
+        assert.equal(offerer.diary.signals.length, said, kind);
+      }
+    });
+
     it('closes for a second answer, however late', async () => {
       const { offerer, answerer, until } = await openPair();
       const answer = answerer.diary.signals.find(({ kind }) => kind === 'answer');
