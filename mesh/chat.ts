@@ -51,6 +51,8 @@ export type ChatEvents = {
 };
 
 const maintainEvery = 60 * 60_000;
+/** For what did not work and nothing tells us to try again. */
+const tendEvery = 60_000;
 /** How often neighbours can make this device ask the node for the log of a group. */
 const logPause = 2_000;
 /** How often signals that nothing explains can make it ask for all logs: strangers may send them too. */
@@ -77,6 +79,7 @@ export class Chat {
   #device: Device;
   #lastIceServers: IceServerUrls[] = [];
   #maintenance: Stop | undefined;
+  #tending: Stop | undefined;
   #closed = false;
 
   private constructor(parts: ChatParts, device: Device) {
@@ -159,6 +162,7 @@ export class Chat {
     await chat.#load();
     chat.client.start();
     chat.#run(chat.#maintain());
+    chat.#tend();
     return chat;
   }
 
@@ -190,6 +194,7 @@ export class Chat {
   async close(): Promise<void> {
     this.#closed = true;
     this.#maintenance?.();
+    this.#tending?.();
     this.#unexplained.stop();
     for (const pace of this.#logPaces.values()) pace.stop();
     this.#spread.close();
@@ -225,6 +230,7 @@ export class Chat {
         ...{ me: this.#device, store, clock, random },
         note: (text) => events.note(text),
         stored: (id, bytes, from) => this.#spread.stored(group, id, bytes, from),
+        neighbours: () => this.#spread.neighbours(group),
         changed: () => events.changed(),
         logWanted: () => this.#logWanted(group.gid),
       },
@@ -379,6 +385,13 @@ export class Chat {
     const renewed = await renewedOrKept(agent, this.#secrets, now);
     if (renewed !== 'kept') await this.#replaceDevice(renewed);
     if (!this.#closed) this.#maintenance = clock.after(maintainEvery, () => this.#run(this.#maintain()));
+  }
+
+  #tend(): void {
+    this.#tending = this.#parts.clock.after(tendEvery, () => {
+      for (const group of this.groups()) if (group.log.lacksKeys()) this.#run(group.log.sync());
+      this.#tend();
+    });
   }
 
   async #replaceDevice(secrets: DeviceSecrets): Promise<void> {

@@ -52,19 +52,26 @@ export type GroupLogNeeds = {
 
 export type GroupLogFacts = { gid: Gid; gTag: GTag; logKeys: Uint8Array[] };
 
+const triesMost = 8;
+/** Earlier log keys, of entries that changed it: a group lives through fewer. */
+const logKeysMost = 1024;
+/** Entries that came before what they follow. */
+const orphansMost = 256;
+/** A shard that the node does not give now is asked for again. */
+const shardPause = 60_000;
+
 const storedLog = struct({
   version: numberOf(1, 1),
   gid: opIdCodec,
   gTag: gTagCodec,
   /** Oldest first. */
-  logKeys: list16(bytesN(32), 4096),
+  logKeys: list16(bytesN(32), logKeysMost),
   /** The last number fetched from the node. */
   lastNo: u32,
   /** Heads of what the node has, ours to open or not. */
   nodeHeads: list8(opIdCodec, limits.opParents),
 });
 
-const triesMost = 8;
 const zeros = asOpId(new Uint8Array(32));
 
 export class GroupLog {
@@ -79,6 +86,9 @@ export class GroupLog {
   #nodeHeads: OpId[] = [];
   /** Our genesis while the node does not have it yet. */
   #unsent: ReadOp | undefined;
+  readonly #orphans: ReadOp[] = [];
+  /** Epochs whose keys could not be had: when to ask again, or never. */
+  readonly #unopened = new Map<string, number>();
   #grown: () => void = () => undefined;
   #nextSync: Promise<void> | undefined;
 
@@ -111,7 +121,7 @@ export class GroupLog {
     const keys = openEpoch({ secrets, epochId: op.opId, dids: [me.did] });
     log.#epochs.set(hex(op.opId), keys);
     const unsentShards = shards.map((value, i) => ({ put: ['shard', hex(log.gid), i], value }));
-    await needs.store.write([...log.#opChanges(op, 0), log.#epochChange(keys), log.#logChange(), ...unsentShards]);
+    await needs.store.write([log.#opChange(op), log.#epochChange(keys), log.#logChange(), ...unsentShards]);
     return log;
   }
 
@@ -146,6 +156,11 @@ export class GroupLog {
 
   get logKeys(): readonly Uint8Array[] {
     return this.#logKeys;
+  }
+
+  /** An epoch of ours whose key could not be had yet: `sync` tries again. */
+  lacksKeys(): boolean {
+    return [...this.#unopened].some(([opId, until]) => until !== Number.POSITIVE_INFINITY && !this.#epochs.has(opId));
   }
 
   isSent(): boolean {
@@ -203,31 +218,34 @@ export class GroupLog {
         if (wanted === undefined) return 'not-needed';
         const outcome = await this.#append(wanted);
         if (outcome !== 'conflict') return outcome;
+        const before = this.#lastNo;
         await this.#sync();
+        // Other heads than ours and nothing that we have not read: it has another log than it had.
+        if (this.#lastNo === before) await this.#fetchAnew();
       }
       throw new NodeRefusal('busy');
     });
   }
 
-  /** Forgets the group on this device. */
-  async erase(): Promise<void> {
-    const { store } = this.#needs;
-    const name = hex(this.gid);
-    const removals: StoreChange[] = [{ remove: ['log', name] }];
-    for (const kind of ['op', 'epoch', 'shard'])
-      for (const { key } of await store.range([kind, name])) removals.push({ remove: key });
-    await store.write(removals);
+  /** Forgets the group on this device. Nothing else may be asked of this log after it. */
+  erase(): Promise<void> {
+    return this.#turns.take(async () => {
+      const { store } = this.#needs;
+      const name = hex(this.gid);
+      const removals: StoreChange[] = [{ remove: ['log', name] }];
+      for (const kind of ['op', 'epoch', 'shard'])
+        for (const { key } of await store.range([kind, name])) removals.push({ remove: key });
+      await store.write(removals);
+    });
   }
 
   async #load(stored: Decoded<typeof storedLog>): Promise<void> {
     const { store } = this.#needs;
     this.#lastNo = stored.lastNo;
     this.#nodeHeads = stored.nodeHeads;
-    for (const { key, value } of await store.range(['op', hex(this.gid)])) {
-      const op = readOp(value);
-      this.#ops.add(op);
-      if (key.at(-1) === 0) this.#unsent = op;
-    }
+    // By depth: what an op follows comes before it.
+    for (const { value } of await store.range(['op', hex(this.gid)])) this.#ops.add(readOp(value));
+    if (stored.lastNo === 0) this.#unsent = this.#ops.get(this.gid);
     for (const { value } of await store.range(['epoch', hex(this.gid)])) {
       const keys = decode(epochKeysCodec, value);
       this.#epochs.set(hex(keys.epochId), keys);
@@ -236,68 +254,120 @@ export class GroupLog {
 
   async #sync(): Promise<void> {
     if (this.#unsent !== undefined) await this.#sendGenesis(this.#unsent);
-    let changed = false;
-    for (;;) {
-      const page = await this.#needs.line.request({ type: 'get-log', gTag: this.gTag, after: this.#lastNo });
-      const changes: StoreChange[] = [];
-      for (const entry of page.entries) changes.push(...(await this.#take(entry)));
-      if (page.entries.length > 0) await this.#needs.store.write([...changes, this.#logChange()]);
-      changed ||= page.entries.length > 0;
-      if (page.more === 0 || page.entries.length === 0) break;
-    }
-    if ((await this.#openEpochs()) || changed) this.#grown();
+    const before = this.#ops.size;
+    while ((await this.#fetchPage()) === 'more');
+    if ((await this.#openEpochs()) || this.#ops.size > before) this.#grown();
   }
 
-  async #take(entry: LogEntry): Promise<StoreChange[]> {
-    this.#lastNo = Math.max(this.#lastNo, entry.no);
-    this.#nodeHeads = withHead(this.#nodeHeads, entry.opId, entry.parents);
-    if (this.#ops.has(entry.opId)) return [];
-    const opened = await openOp({
-      gTag: this.gTag,
-      opId: entry.opId,
-      logKeys: [...this.#logKeys].reverse(),
-      sealed: entry.sealed,
-    });
-    if (opened === undefined) return this.#refuse(entry, 'not sealed for us');
-    for (const key of opened.previousKeys) if (!this.#logKeys.some((known) => equal(known, key))) this.#logKeys.unshift(key);
+  /** Reads the log from its beginning, for the node's numbers and heads; what we have of it stays. */
+  async #fetchAnew(): Promise<void> {
+    this.#lastNo = 0;
+    this.#nodeHeads = [];
+    await this.#sync();
+  }
+
+  /** Store, then memory. */
+  async #fetchPage(): Promise<'more' | 'end'> {
+    const { line, store, note } = this.#needs;
+    const { entries, more } = await line.request({ type: 'get-log', gTag: this.gTag, after: this.#lastNo });
+    if (entries.length === 0) return 'end';
+    // Whoever miscounts would have us skip entries for good, or read for ever.
+    const isInTurn = entries.every(({ no }, i) => no === this.#lastNo + 1 + i);
+    const lastNo = this.#lastNo + entries.length;
+    if (!isInTurn || lastNo > limits.groupOps) {
+      note('the node miscounts a log');
+      return 'end';
+    }
+    let nodeHeads = this.#nodeHeads;
+    const logKeys = [...this.#logKeys];
+    const ops: ReadOp[] = [];
+    const refusals: string[] = [];
+    for (const entry of entries) {
+      nodeHeads = withHead(nodeHeads, entry.opId, entry.parents);
+      if (this.#ops.has(entry.opId)) continue;
+      const op = await this.#read(entry, logKeys);
+      if (typeof op === 'string') refusals.push(`${entry.no} ${op}`);
+      else ops.push(op);
+    }
+    if (refusals.length > 0) note(`${refusals.length} log entries refused, the first: ${refusals[0]}`);
+    await store.write([...ops.map((op) => this.#opChange(op)), this.#logChange({ logKeys, lastNo, nodeHeads })]);
+    this.#logKeys = logKeys;
+    this.#lastNo = lastNo;
+    this.#nodeHeads = nodeHeads;
+    this.#addAll(ops);
+    return more === 1 ? 'more' : 'end';
+  }
+
+  /** The op, or why there is none; `logKeys` grows by the earlier keys that the entry leads back to. */
+  async #read(entry: LogEntry, logKeys: Uint8Array[]): Promise<ReadOp | string> {
+    const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: [...logKeys].reverse(), sealed: entry.sealed });
+    if (opened === undefined) return 'not sealed for us';
     let op: ReadOp;
     try {
       op = readOp(opened.op);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      return this.#refuse(entry, error.message);
+      return error.message;
     }
-    if (!equal(op.opId, entry.opId)) return this.#refuse(entry, 'another id');
+    if (!equal(op.opId, entry.opId)) return 'another id';
     // The genesis names the group: another one in its place is another group.
-    if (op.body.parents.length === 0 && !equal(op.opId, this.gid)) return this.#refuse(entry, 'another genesis');
-    const outcome = this.#ops.add(op);
-    return outcome === 'added' ? this.#opChanges(op, entry.no) : this.#refuse(entry, outcome);
+    if (op.body.parents.length === 0 && !equal(op.opId, this.gid)) return 'another genesis';
+    if (op.body.epoch?.newGK === 1)
+      for (const key of opened.previousKeys)
+        if (logKeys.length < logKeysMost && !logKeys.some((known) => equal(known, key))) logKeys.unshift(key);
+    return op;
   }
 
-  #refuse(entry: LogEntry, why: string): StoreChange[] {
-    this.#needs.note(`log entry ${entry.no} refused: ${why}`);
-    return [];
+  /** Also those that waited for one of these. */
+  #addAll(ops: readonly ReadOp[]): void {
+    let waiting = [...this.#orphans.splice(0), ...ops];
+    for (let left = -1; left !== waiting.length; ) {
+      left = waiting.length;
+      waiting = waiting.filter((op) => {
+        const outcome = this.#ops.add(op);
+        if (outcome === 'refused') this.#needs.note(`log entry refused: ${this.#ops.refusalOf(op) ?? outcome}`);
+        return outcome === 'missing-parents';
+      });
+    }
+    this.#orphans.push(...waiting.slice(-orphansMost));
   }
 
   /** Opens what can be opened, oldest first, because a ratcheted epoch needs the one before it. */
   async #openEpochs(): Promise<boolean> {
     let opened = false;
-    for (const { opId } of this.#ops.state().epochs) {
-      if (this.#epochs.has(hex(opId))) continue;
+    for (const { opId } of this.state()?.epochs ?? []) {
+      if (this.#epochs.has(hex(opId)) || this.#isPutOff(opId)) continue;
       const op = this.#ops.get(opId);
       if (op?.body.epoch === undefined || !this.#isMemberAt(opId)) continue;
       const secrets = await this.#secretsOf(op, op.body.epoch);
-      if (secrets === undefined) continue;
-      const keys = openEpoch({ secrets, epochId: opId, dids: this.#sendersAt(opId) });
-      this.#epochs.set(hex(opId), keys);
-      if (!this.#logKeys.some((known) => equal(known, keys.logKey))) this.#logKeys.push(keys.logKey);
-      await this.#needs.store.write([this.#epochChange(keys), this.#logChange()]);
+      if (typeof secrets === 'string') {
+        // A shard that is there and wrong stays wrong: each look at it would cost a private-key operation.
+        this.#unopened.set(hex(opId), secrets === 'never' ? Number.POSITIVE_INFINITY : this.#needs.now() + shardPause);
+        continue;
+      }
+      await this.#keepEpoch(openEpoch({ secrets, epochId: opId, dids: this.#sendersAt(opId) }));
       opened = true;
     }
     return opened;
   }
 
-  async #secretsOf(op: ReadOp, epoch: Epoch): Promise<EpochSecrets | undefined> {
+  /** Tried, and not to be tried again yet. The node's time may jump. */
+  #isPutOff(opId: OpId): boolean {
+    const until = this.#unopened.get(hex(opId));
+    if (until === undefined || until === Number.POSITIVE_INFINITY) return until !== undefined;
+    const now = this.#needs.now();
+    return now < until && until <= now + shardPause;
+  }
+
+  async #keepEpoch(keys: EpochKeys): Promise<void> {
+    const isNewKey = !this.#logKeys.some((known) => equal(known, keys.logKey));
+    const logKeys = isNewKey ? [...this.#logKeys, keys.logKey].slice(-logKeysMost) : this.#logKeys;
+    await this.#needs.store.write([this.#epochChange(keys), this.#logChange({ logKeys })]);
+    this.#logKeys = logKeys;
+    this.#epochs.set(hex(keys.epochId), keys);
+  }
+
+  async #secretsOf(op: ReadOp, epoch: Epoch): Promise<EpochSecrets | 'later' | 'never'> {
     const { body } = op;
     const ctx = epochContext({ ...body, mode: epoch.mode, newGK: epoch.newGK });
     const wrap = this.#ops.stateAt([op.opId]).policy.wrap;
@@ -306,24 +376,31 @@ export class GroupLog {
       epoch.mode === epochModes.ratchet && parent !== undefined
         ? ratchetEpoch({ ctx, wrap, parent })
         : await this.#secretsFromShard(op, epoch, ctx);
-    if (secrets === undefined) return undefined;
+    if (typeof secrets === 'string') return secrets;
     const check = checkCommitments(secrets, epoch);
     if (check === 'match') return secrets;
     this.#needs.note(`epoch refused: ${check}`);
-    return undefined;
+    return 'never';
   }
 
-  async #secretsFromShard(op: ReadOp, epoch: Epoch, ctx: Uint8Array): Promise<EpochSecrets | undefined> {
-    const { me, agent, line } = this.#needs;
+  async #secretsFromShard(op: ReadOp, epoch: Epoch, ctx: Uint8Array): Promise<EpochSecrets | 'later' | 'never'> {
+    const { me, agent, line, now, note } = this.#needs;
     const shards = shardMembers(this.#recipients(op, epoch));
     const index = shards.findIndex((uids) => uids.some((uid) => equal(uid, me.uid)));
     const [uids, hash] = [shards[index], epoch.gkShardHashes[index]];
-    if (uids === undefined || hash === undefined) return undefined;
-    const reply = await line.request({ type: 'get-shard', gTag: this.gTag, hash });
-    const opened = await openGroupKeyShard({ shard: reply.shard, hash, ctx, uids, epoch, agent, now: this.#needs.now() });
-    if (typeof opened !== 'string') return epochOfGroupKey({ ctx, ...opened });
-    this.#needs.note(`group key refused: ${opened}`);
-    return undefined;
+    if (uids === undefined || hash === undefined) return 'never';
+    try {
+      const { shard } = await line.request({ type: 'get-shard', gTag: this.gTag, hash });
+      const opened = await openGroupKeyShard({ shard, hash, ctx, uids, epoch, agent, now: now() });
+      if (typeof opened !== 'string') return epochOfGroupKey({ ctx, ...opened });
+      note(`group key refused: ${opened}`);
+      return opened === 'other-shard' ? 'later' : 'never';
+    } catch (error) {
+      // The node does not give it, or the person's key is locked.
+      if (!(error instanceof NodeRefusal) && !isRefusal(error)) throw error;
+      note(`group key not here yet: ${error.message}`);
+      return 'later';
+    }
   }
 
   /** Who gets a shard: those added by a ratcheting op, everybody who reads by a fresh one. */
@@ -369,15 +446,12 @@ export class GroupLog {
       logKey: keys.logKey,
       expectedHeads: [],
     });
-    if (no === 'conflict') throw new NodeRefusal('unexpected');
+    if (no !== 1) throw new NodeRefusal('unexpected');
+    const after = { lastNo: no, nodeHeads: [op.opId] };
+    await store.write([this.#logChange(after), ...shards.map(({ key }): StoreChange => ({ remove: key }))]);
     this.#unsent = undefined;
-    this.#lastNo = no;
-    this.#nodeHeads = [op.opId];
-    const removals: StoreChange[] = [
-      { remove: ['op', hex(this.gid), 0] },
-      ...shards.map(({ key }): StoreChange => ({ remove: key })),
-    ];
-    await store.write([...this.#opChanges(op, no), this.#logChange(), ...removals]);
+    this.#lastNo = after.lastNo;
+    this.#nodeHeads = after.nodeHeads;
   }
 
   async #append(plan: Plan): Promise<OpId | 'conflict'> {
@@ -400,16 +474,14 @@ export class GroupLog {
     const op = await signOp({ body: { ...facts, wall: now, epoch }, signer: me.signer });
     const no = await this.#send(op, { keys: [current, secrets], shards, logKey: current.logKey, expectedHeads: this.#nodeHeads });
     if (no === 'conflict') return 'conflict';
+    // What the node says of its number is believed only where it is the next.
+    const lastNo = no === this.#lastNo + 1 ? no : this.#lastNo;
+    const nodeHeads = withHead(this.#nodeHeads, op.opId, parents);
+    await store.write([this.#opChange(op), this.#logChange({ lastNo, nodeHeads })]);
+    this.#lastNo = lastNo;
+    this.#nodeHeads = nodeHeads;
     if (this.#ops.add(op) !== 'added') throw new Error('the log refuses an op of our own');
-    this.#nodeHeads = withHead(this.#nodeHeads, op.opId, parents);
-    if (no === this.#lastNo + 1) this.#lastNo = no;
-    const changes = [...this.#opChanges(op, no), this.#logChange()];
-    if (secrets !== undefined) {
-      const keys = openEpoch({ secrets, epochId: op.opId, dids: this.#sendersAt(op.opId) });
-      this.#epochs.set(hex(op.opId), keys);
-      changes.push(this.#epochChange(keys));
-    }
-    await store.write(changes);
+    if (secrets !== undefined) await this.#keepEpoch(openEpoch({ secrets, epochId: op.opId, dids: this.#sendersAt(op.opId) }));
     this.#grown();
     return op.opId;
   }
@@ -448,23 +520,18 @@ export class GroupLog {
     return reply.type === 'conflict' ? 'conflict' : reply.no;
   }
 
-  #opChanges(op: ReadOp, no: number): StoreChange[] {
-    return [{ put: ['op', hex(this.gid), no], value: op.bytes }];
+  #opChange(op: ReadOp): StoreChange {
+    return { put: ['op', hex(this.gid), op.body.depth, hex(op.opId)], value: op.bytes };
   }
 
   #epochChange(keys: EpochKeys): StoreChange {
     return { put: ['epoch', hex(this.gid), hex(keys.epochId)], value: encode(epochKeysCodec, keys) };
   }
 
-  #logChange(): StoreChange {
-    const value = encode(storedLog, {
-      version: 1,
-      gid: this.gid,
-      gTag: this.gTag,
-      logKeys: this.#logKeys,
-      lastNo: this.#lastNo,
-      nodeHeads: this.#nodeHeads,
-    });
+  /** The record as it will be with these parts. */
+  #logChange(next: { logKeys?: Uint8Array[]; lastNo?: number; nodeHeads?: OpId[] } = {}): StoreChange {
+    const now = { logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads };
+    const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, ...now, ...next });
     return { put: ['log', hex(this.gid)], value };
   }
 }

@@ -92,6 +92,11 @@ export class MemoryNode {
     this.#guest(name).scripted.say(message);
   }
 
+  /** Does what that client asks, whatever it is told. */
+  append(name: string, append: LogAppend): NodeMessage {
+    return this.#append(this.#guest(name), append, 0);
+  }
+
   logOf(gTag: GTag): KeptLog {
     const log = this.logs.get(hex(gTag)) ?? { heads: [], entries: [] };
     this.logs.set(hex(gTag), log);
