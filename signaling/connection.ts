@@ -1,6 +1,7 @@
 // The life of one socket: hello, challenge, proof, then requests one after the other. A type of message is taken only where it is due.
 import { decode, encode } from '../wire/codec.ts';
 import { type NodeErrorCode, nodeErrors } from '../wire/errors.ts';
+import { asDid, asUid, type Did, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type ClientMessage, clientMessage, nodeMessage } from '../wire/node-messages.ts';
 import { WireRefusal } from '../wire/refusal.ts';
@@ -9,7 +10,7 @@ import type { Challenges, Ticket } from './challenges.ts';
 import type { NodeClock } from './clock.ts';
 import type { Happenings } from './happenings.ts';
 import type { NodeLimits } from './limits.ts';
-import type { Presence } from './presence.ts';
+import { bytesOf, type Follows, keyOf, type Presence } from './presence.ts';
 import { doneMessage, readRelay, toRelayed } from './relay.ts';
 import type { Member, Requests } from './requests.ts';
 import type { SignedIn, SignIn, SignInRefusal } from './sign-in.ts';
@@ -26,6 +27,8 @@ export interface ClientSocket {
   resume(): void;
   /** Bytes sent that the system has not taken yet. */
   readonly bufferedAmount: number;
+  /** Bytes that have come, of whatever kind. */
+  readonly bytesRead: number;
 }
 
 /** Shared by all connections. */
@@ -59,6 +62,9 @@ export class Connection {
   #state: State;
   /** Messages behind the one that is being worked on; undefined when nothing is. */
   #waiting: Uint8Array[] | undefined;
+  #handled = 0;
+  /** Grows with everything that comes and everything that is done. */
+  #signsOfLife = 0;
   #missedBeats = 0;
   /** Relays of this client that the receivers' sockets have not taken yet. */
   #inFlight = 0;
@@ -76,7 +82,6 @@ export class Connection {
   /** A binary message. Its bytes are the connection's from now on. */
   receive(message: Uint8Array): void {
     if (this.#state.step === 'closed') return;
-    this.#missedBeats = 0;
     if (this.#waiting !== undefined) {
       this.#waiting.push(message);
       this.#socket.pause();
@@ -109,6 +114,9 @@ export class Connection {
 
   /** Once per heartbeat. */
   beat(): void {
+    const signs = this.#socket.bytesRead + this.#handled;
+    if (signs !== this.#signsOfLife) this.#missedBeats = 0;
+    this.#signsOfLife = signs;
     if (this.#missedBeats >= this.#parts.limits.missedHeartbeats) {
       this.#socket.terminate();
       this.closed();
@@ -116,10 +124,6 @@ export class Connection {
     }
     this.#missedBeats += 1;
     this.#socket.ping();
-  }
-
-  answeredPing(): void {
-    this.#missedBeats = 0;
   }
 
   /** For those who have not logged in: closes what has taken too long. */
@@ -166,6 +170,7 @@ export class Connection {
     try {
       await this.#paced();
       await this.#dispatch(message);
+      this.#handled += 1;
     } catch (error) {
       this.#failed(error, message);
     }
@@ -244,14 +249,7 @@ export class Connection {
 
   #join({ nodeAuth, purpose, uid, did, username }: SignedIn, ms: number): void {
     const { presence, happenings, joined } = this.#parts;
-    const member: Member = {
-      uid,
-      did,
-      username,
-      follows: undefined,
-      push: (message, written) => this.push(message, written),
-      replaced: () => this.end('replaced'),
-    };
+    const member = new ConnectedMember(this, { person: keyOf(uid), device: keyOf(did), username });
     this.#state = { step: 'joined', member };
     presence.join(member);
     joined(this);
@@ -344,7 +342,7 @@ export class Connection {
     const written = () => {
       this.#inFlight -= 1;
     };
-    if (receiver?.push(toRelayed(message, member.did), written) !== 'sent') {
+    if (receiver?.push(toRelayed(message, member.device), written) !== 'sent') {
       written();
       this.#refuseRelay(request, 'peer-offline');
       return;
@@ -355,6 +353,38 @@ export class Connection {
 
   #refuseRelay(request: number, code: NodeErrorCode): void {
     this.push(encode(nodeMessage, { type: 'refused', request, code, retryAfter: code === 'busy' ? busyRelay : 0 }));
+  }
+}
+
+class ConnectedMember implements Member {
+  readonly person: string;
+  readonly device: string;
+  readonly username: string;
+  follows: Follows | undefined;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection, { person, device, username }: { person: string; device: string; username: string }) {
+    this.#connection = connection;
+    this.person = person;
+    this.device = device;
+    this.username = username;
+    this.follows = undefined;
+  }
+
+  get uid(): Uid {
+    return asUid(bytesOf(this.person));
+  }
+
+  get did(): Did {
+    return asDid(bytesOf(this.device));
+  }
+
+  push(message: Uint8Array, written?: () => void): 'sent' | 'closed' {
+    return this.#connection.push(message, written);
+  }
+
+  replaced(): void {
+    this.#connection.end('replaced');
   }
 }
 

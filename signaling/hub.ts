@@ -96,7 +96,7 @@ export class Hub {
     return this.#connections.size < sockets && this.#strangers.size < strangers ? 'free' : 'full';
   }
 
-  /** From then on the caller says what comes: `receive`, `answeredPing`, and at last `gone`. */
+  /** From then on the caller says what comes: `receive`, and at last `gone`. */
   accept(socket: ClientSocket, address: string | undefined): Connection {
     const connection = new Connection(this.#connectionParts, socket, address);
     this.#connections.add(connection);

@@ -215,14 +215,15 @@ function attach(
     if (isBinary && data instanceof Buffer) connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     else connection.end('malformed');
   });
-  webSocket.on('pong', () => connection.answeredPing());
   // What breaks the framing closes the socket too: `close` follows.
-  webSocket.on('error', () => undefined);
+  webSocket.on('error', ignore);
   webSocket.on('close', () => {
     addresses.leave(address);
     hub.gone(connection);
   });
 }
+
+const ignore = () => undefined;
 
 /** How many sockets each address has. */
 class Addresses {
@@ -261,6 +262,10 @@ class NodeSocket implements ClientSocket {
 
   get bufferedAmount(): number {
     return this.webSocket.bufferedAmount;
+  }
+
+  get bytesRead(): number {
+    return this.#tcp.bytesRead;
   }
 
   send(message: Uint8Array, written?: () => void): void {

@@ -1,13 +1,15 @@
 // Who is online, who of them follows which group, and whom to tell. In memory only.
 import { encode } from '../wire/codec.ts';
-import { asRosterTag, type Did, type GTag, type RosterTag, type Uid } from '../wire/ids.ts';
+import { asDid, asRosterTag, type GTag, type RosterTag } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type Mailbox, nodeMessage } from '../wire/node-messages.ts';
 
-/** A device with a socket. */
+/** A device with a socket. Ids are kept as keys, which take a tenth of the memory of byte arrays. */
 export interface Attendee {
-  readonly uid: Uid;
-  readonly did: Did;
+  /** Key of the uid. */
+  readonly person: string;
+  /** Key of the did. */
+  readonly device: string;
   /** What it follows; set by Presence. */
   follows: Follows | undefined;
   /** Sends what it did not ask for; `written` is called when it has gone out, or never will, but not for 'closed'. */
@@ -24,6 +26,11 @@ export function keyOf(id: Uint8Array): string {
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1');
 }
 
+/** The id again, in memory of its own. */
+export function bytesOf(key: string): Uint8Array {
+  return new Uint8Array(Buffer.from(key, 'latin1'));
+}
+
 export class Presence {
   readonly #devices = new Map<string, Attendee>();
   readonly #persons = new Map<string, Attendee[]>();
@@ -36,21 +43,20 @@ export class Presence {
 
   /** An older socket of the same device leaves and is told. */
   join(attendee: Attendee): void {
-    const older = this.#devices.get(keyOf(attendee.did));
+    const { device, person } = attendee;
+    const older = this.#devices.get(device);
     if (older !== undefined) this.leave(older);
-    this.#devices.set(keyOf(attendee.did), attendee);
-    const person = keyOf(attendee.uid);
+    this.#devices.set(device, attendee);
     this.#persons.set(person, [...(this.#persons.get(person) ?? []), attendee]);
     older?.replaced();
   }
 
   /** Harmless for one who has left. */
   leave(attendee: Attendee): void {
-    const device = keyOf(attendee.did);
+    const { device, person } = attendee;
     if (this.#devices.get(device) !== attendee) return;
     this.#unfollow(attendee, { logs: [], rosters: [] });
     this.#devices.delete(device);
-    const person = keyOf(attendee.uid);
     const others = (this.#persons.get(person) ?? []).filter((one) => one !== attendee);
     if (others.length > 0) this.#persons.set(person, others);
     else this.#persons.delete(person);
@@ -75,7 +81,7 @@ export class Presence {
     }
     return [...tags].map(([roster, rosterTag]) => {
       const others = [...(this.#rosters.get(roster) ?? [])].filter((one) => one !== attendee);
-      const online = others.slice(0, limits.rosterDevices).map(({ did }) => did);
+      const online = others.slice(0, limits.rosterDevices).map(({ device }) => asDid(bytesOf(device)));
       return encode(nodeMessage, { type: 'roster', rosterTag, online });
     });
   }
@@ -118,8 +124,8 @@ export class Presence {
   #announce(roster: string, attendee: Attendee, online: 0 | 1): void {
     const others = this.#rosters.get(roster);
     if (others === undefined) return;
-    const rosterTag = Buffer.from(roster, 'latin1');
-    const message = encode(nodeMessage, { type: 'presence', rosterTag: asRosterTag(rosterTag), did: attendee.did, online });
+    const rosterTag = asRosterTag(bytesOf(roster));
+    const message = encode(nodeMessage, { type: 'presence', rosterTag, did: asDid(bytesOf(attendee.device)), online });
     for (const other of others) if (other !== attendee) other.push(message);
   }
 }

@@ -19,11 +19,11 @@ export function readRelay(message: Uint8Array): { request: number; to: string } 
   return { request: view.getUint32(1), to: keyOf(message.subarray(toAt, lengthAt)) };
 }
 
-/** Overwrites the relay message and returns the part of it that is now the relayed one. */
-export function toRelayed(relay: Uint8Array, from: Uint8Array): Uint8Array {
+/** Overwrites the relay message and returns the part of it that is now the relayed one. `from` as presence.ts has it. */
+export function toRelayed(relay: Uint8Array, from: string): Uint8Array {
   const start = toAt - 1;
   relay[start] = 0x6c;
-  relay.set(from, toAt);
+  Buffer.from(relay.buffer, relay.byteOffset + toAt, 32).write(from, 'latin1');
   return relay.subarray(start);
 }
 

@@ -1,5 +1,6 @@
 // What each request of a client that has logged in leads to. Relays, which are many, stand in connection.ts.
 import type { NodeErrorCode } from '../wire/errors.ts';
+import type { Did, Uid } from '../wire/ids.ts';
 import type { ClientMessage, LogAppend, NodeMessage } from '../wire/node-messages.ts';
 import type { Buckets } from './buckets.ts';
 import type { NodeClock } from './clock.ts';
@@ -7,11 +8,16 @@ import type { Checked, Directory } from './directory.ts';
 import type { GroupStore } from './group-store.ts';
 import type { Happenings } from './happenings.ts';
 import type { Mailboxes } from './mailbox.ts';
-import { type Attendee, keyOf, type Presence } from './presence.ts';
+import type { Attendee, Presence } from './presence.ts';
 
 export type Request = Exclude<ClientMessage, { type: 'client-hello' | 'client-auth' | 'relay' | 'log-out' }>;
 
-export type Member = Attendee & { readonly username: string };
+/** Who has logged in, on which device. */
+export interface Member extends Attendee {
+  readonly uid: Uid;
+  readonly did: Did;
+  readonly username: string;
+}
 
 export type RequestParts = {
   directory: Directory;
@@ -87,7 +93,7 @@ export class Requests {
   async #lookUp(member: Member, { request, by }: Of<'look-up'>, now: number): Promise<Answer> {
     const { directory, nameLookUps, uidLookUps } = this.#parts;
     const buckets = by.by === 'username' ? nameLookUps : uidLookUps;
-    const retryAfter = buckets.take(keyOf(member.uid), now);
+    const retryAfter = buckets.take(member.person, now);
     if (retryAfter > 0) return { message: { type: 'refused', request, code: 'rate-limited', retryAfter } };
     const entry = await directory.entry(by, now);
     if (entry !== undefined) return { message: { type: 'found', request, entry } };

@@ -7,6 +7,7 @@ import { openDevice, renewDevice, rotateLockKeys } from '../keys/device.ts';
 import type { SigningKey } from '../keys/ed25519.ts';
 import { shardHashOf } from '../keys/identity.ts';
 import { CannotStart } from '../signaling/node.ts';
+import { keyOf } from '../signaling/presence.ts';
 import { doneMessage, readRelay, toRelayed } from '../signaling/relay.ts';
 import { decode, encode } from '../wire/codec.ts';
 import { asDid, asRosterTag } from '../wire/ids.ts';
@@ -572,12 +573,12 @@ describe('The node', () => {
       const from = asDid(bytes(32, 4));
       for (const blob of [bytes(0, 0), bytes(1, 7), bytes(300, 8), bytes(limits.signalBytes, 9)]) {
         const message = encode(clientMessage, { type: 'relay', request: 0x80000001, to, blob });
-        assert.deepEqual(readRelay(message), { request: 0x80000001, to: Buffer.from(to).toString('latin1') });
+        assert.deepEqual(readRelay(message), { request: 0x80000001, to: keyOf(to) });
         for (const wrong of [message.slice(0, -1), new Uint8Array([...message, 0]), message.slice(0, 20)]) {
           assert.equal(readRelay(wrong), undefined);
           assert.throws(() => decode(clientMessage, wrong));
         }
-        assert.deepEqual(toRelayed(message, from), encode(nodeMessage, { type: 'relayed', from, blob }));
+        assert.deepEqual(toRelayed(message, keyOf(from)), encode(nodeMessage, { type: 'relayed', from, blob }));
       }
       const tooLong = encode(clientMessage, { type: 'relay', request: 1, to, blob: bytes(100, 1) });
       tooLong.set([0xff, 0xff], 37);
