@@ -32,6 +32,8 @@ export type GroupNeeds = {
   note(text: string): void;
   /** A frame that was not here before, ours or another's, is stored: spread it. */
   stored(frame: FrameId, bytes: Uint8Array, from: Did | undefined): void;
+  /** Linked devices of the group now. */
+  neighbours(): number;
   /** Something that a screen shows has changed. */
   changed(): void;
   /** Frames came that need log entries this device does not have. */
@@ -73,6 +75,8 @@ export class Group {
   readonly #waiting: { read: ReadFrame; from: Did | undefined }[] = [];
   /** Own frames that somebody else is known to have: hex of the frame id → their dids. */
   readonly #had = new Map<string, Set<string>>();
+  /** Own frames that were sent, by the rule of `had`: hex of the frame id. */
+  readonly #sent = new Set<string>();
   /** Per receiving device: up to which number they have each author's frames. */
   readonly #receipts = new Map<string, Map<string, number>>();
   readonly #receipted = new Map<string, number>();
@@ -103,7 +107,7 @@ export class Group {
     for (const { key, value } of await store.range(['chain', hex(this.gid)]))
       this.#chains.set(`${key[2]} ${key[3]}`, decode(receiverChainCodec, value));
     for (const { value } of await store.range(['frame', hex(this.gid)])) this.#restore(decode(storedFrame, value));
-    for (const { key } of await store.range(['had', hex(this.gid)])) this.#had.set(String(key[2]), new Set(['before']));
+    for (const { key } of await store.range(['sent', hex(this.gid)])) this.#sent.add(String(key[2]));
   }
 
   /** Stored, then handed on; resolves when it is on disk. 'no-key': this device has no keys to send with yet. */
@@ -123,17 +127,20 @@ export class Group {
     this.#needs.changed();
   }
 
-  /** That neighbour has these frames. */
+  /** That neighbour has these frames. An own one is sent once two neighbours have it, or the only one there is. */
   had(did: Did, frames: readonly FrameId[]): void {
     const changes: StoreChange[] = [];
     for (const id of frames) {
       const entry = this.transcript.get(id);
-      if (entry === undefined || !equal(entry.did, this.#needs.me.did)) continue;
       const name = hex(id);
+      if (entry === undefined || !equal(entry.did, this.#needs.me.did) || this.#sent.has(name)) continue;
       const others = this.#had.get(name) ?? new Set();
-      if (others.size === 0) changes.push({ put: ['had', hex(this.gid), name], value: new Uint8Array() });
       others.add(hex(did));
       this.#had.set(name, others);
+      if (others.size < Math.min(2, this.#needs.neighbours())) continue;
+      this.#had.delete(name);
+      this.#sent.add(name);
+      changes.push({ put: ['sent', hex(this.gid), name], value: new Uint8Array() });
     }
     if (changes.length === 0) return;
     this.#needs.store.write(changes).catch((error: unknown) => this.#needs.note(`not stored: ${String(error)}`));
@@ -163,7 +170,7 @@ export class Group {
     const deliveredTo = receivers.filter(({ dids }) => dids.some((did) => this.#hasReceipt(did, entry))).length;
     if (receivers.length === 0) return { state: 'saved', deliveredTo, receivers: 0 };
     if (deliveredTo === receivers.length) return { state: 'delivered', deliveredTo, receivers: receivers.length };
-    const isSent = deliveredTo > 0 || (this.#had.get(hex(entry.id))?.size ?? 0) > 0;
+    const isSent = deliveredTo > 0 || this.#sent.has(hex(entry.id));
     return { state: isSent ? 'sent' : 'sending', deliveredTo, receivers: receivers.length };
   }
 

@@ -143,6 +143,11 @@ export class Spread {
     this.announce();
   }
 
+  /** Linked devices that this group is open to. */
+  neighbours(group: Group): number {
+    return [...this.#inGroup(group)].length;
+  }
+
   close(): void {
     this.#heal?.();
     for (const stop of this.#wanted.values()) stop();
