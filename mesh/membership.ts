@@ -58,6 +58,8 @@ export type JoinFailure =
   | 'revoked'
   | 'expired'
   | 'not-for-you'
+  /** In already, with another device of the same person. */
+  | 'other-device'
   | 'gone';
 
 /** Of the link followed last. */
@@ -262,6 +264,7 @@ export class Membership {
     const state = log.state();
     const found = state?.invites.get(hex(invitePub));
     const inviter = state?.members.get(hex(invite.inviter));
+    if ((state?.members.get(hex(this.#needs.me.uid))?.role ?? roles.none) > roles.none) return 'other-device';
     if (state === undefined || found === undefined || inviter === undefined || inviter.role < state.policy.admit)
       return 'not-invited';
     if (found.revoked) return 'revoked';

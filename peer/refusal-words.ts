@@ -36,6 +36,7 @@ export const joinWords: Record<JoinFailure | 'node', string> = {
   revoked: 'That link was withdrawn. Ask for a new one.',
   expired: 'That link has expired. Ask for a new one.',
   'not-for-you': 'That link is for somebody else.',
+  'other-device': 'You are in that group already, with another device. A second device cannot join it yet.',
   gone: 'The node does not have that group.',
   node: 'The node cannot be asked now. Try the link again later.',
 };

@@ -129,4 +129,19 @@ describe('a chat of headless members over a real node and real data channels', f
     assert.deepEqual(eve.chat.membership.join, { state: 'failed', failure: 'used', groupName: 'Two only' });
     assert.equal(alice.group(group.gid).log.state()?.members.size, 2);
   });
+
+  it('a second device of a member is told that it cannot join yet, and nothing changes', async () => {
+    const { members, origin } = await crew('alice', 'bob');
+    const [alice, bob] = members;
+    assert.ok(alice && bob);
+    const group = await alice.chat.membership.create('One each');
+    const fragment = await alice.chat.membership.invite(group, { role: roles.member, maxUses: 5 });
+    assert.equal(await alice.chat.membership.add(group, 'bob'), 'added');
+    const phone = await Member.onAnotherDevice(bob);
+    closing.push(() => phone.close());
+    await phone.open(origin, 'login');
+    await phone.chat.membership.followLink(fragment);
+    assert.deepEqual(phone.chat.membership.join, { state: 'failed', failure: 'other-device', groupName: 'One each' });
+    assert.equal(phone.chat.group(group.gid), undefined);
+  });
 });

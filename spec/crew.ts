@@ -59,13 +59,25 @@ export class Member {
     return new Member({ name, agent, account: { uid, username: name, certificate }, device, openLink });
   }
 
+  /** The same person on another device, which the node does not know yet. */
+  static async onAnotherDevice({ name, agent, account, openLink }: Member): Promise<Member> {
+    const device = await createDevice({
+      agent,
+      uid: account.uid,
+      name: `phone of ${name}`,
+      random: nodeRandom,
+      now: nodeClock.now(),
+    });
+    return new Member({ name, agent, account, device, openLink });
+  }
+
   get chat(): Chat {
     if (this.#chat === undefined) throw new Error(`${this.name} is not in`);
     return this.#chat;
   }
 
   /** Opens the chat, with whatever the store has from before. */
-  async open(origin: string, start: 'register' | 'resume' = 'register'): Promise<Chat> {
+  async open(origin: string, start: 'register' | 'login' | 'resume' = 'register'): Promise<Chat> {
     const { agent, account, store, openLink } = this;
     this.#chat = await Chat.open({
       ...{ origin, account, start, agent, store, openLink },

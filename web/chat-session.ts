@@ -377,6 +377,8 @@ const joinWords: Record<JoinFailure | 'node', string> = {
   revoked: 'This invite was taken back. Ask for a new one.',
   expired: 'This invite has expired. Ask for a new one.',
   'not-for-you': 'This invite is for somebody else’s key.',
+  'other-device':
+    'You are in this group already, with another device. A second device cannot join it yet: go on with the first one.',
   gone: 'The node does not know this group. It may have been deleted, or the link was cut short.',
   node: 'The node could not be asked. Check your connection and open the link again.',
 };
