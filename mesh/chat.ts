@@ -240,11 +240,17 @@ export class Chat {
     await group.load();
     this.#groups.set(hex(group.gid), group);
     this.#wantMembers();
+    this.#hearAgain();
     this.#run(this.#follow());
     this.#spread.announce();
     this.#run(this.#learnMembers(group));
     events.changed();
     return group;
+  }
+
+  /** Signals that came before the group or the log entry that explains them: who brought us in knocks at once. */
+  #hearAgain(): void {
+    for (const { from, blob } of this.#signals.takeUnexplained()) this.#run(this.#relayed(from, blob));
   }
 
   #nodeChanged(state: NodeState): void {
@@ -343,7 +349,7 @@ export class Chat {
     await group.logChanged();
     this.#wantMembers();
     this.#spread.logGrew(group);
-    for (const { from, blob } of this.#signals.takeUnexplained()) this.#run(this.#relayed(from, blob));
+    this.#hearAgain();
     await this.#learnMembers(group);
     this.#parts.events.changed();
   }
