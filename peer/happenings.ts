@@ -18,7 +18,7 @@ export type Happening =
   | { type: 'ready'; user: string; uid: string; device: string; fingerprint: string; node: string }
   | { type: 'node'; state: 'connecting' | 'connected' }
   | { type: 'node'; state: 'offline'; code: string; text: string; nextTryAt: number | null }
-  | { type: 'group'; group: string; name: string; members: number; current: boolean }
+  | { type: 'group'; change: 'here' | 'listed'; group: string; name: string; members: number; current: boolean }
   | { type: 'joining'; name: string; text: string }
   | { type: 'joined'; group: string; name: string }
   | ({ type: 'member'; change: 'here' | 'came' | 'changed' | 'listed' } & MemberFacts)
@@ -64,6 +64,7 @@ export function textOf(
       if (happening.state === 'offline') return beside(happening.text);
       return happening.state === 'connected' ? beside('Connected to the node.') : undefined;
     case 'group':
+      if (happening.change === 'here') return undefined;
       return output(`${happening.current ? '*' : ' '} ${printable(happening.name)}  ${happening.group}`);
     case 'joining':
       return beside(happening.text);

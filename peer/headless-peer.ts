@@ -90,6 +90,7 @@ export class HeadlessPeer {
       ...{ account, options },
       open: (start) => this.#openChat({ account, pins: pinStore(accounts), store, start }),
       changed: () => new Promise((resolve) => this.#changed.push(resolve)),
+      away: (state) => this.#say(nodeHappening(state)),
       forget: async () => {
         await forgetAccount({ store: accounts, origin: account.origin, username: account.username });
         await store.close();
@@ -194,12 +195,8 @@ export class HeadlessPeer {
   /** Nobody sits here to try again: what passes by itself is waited for, and anything else is the end. */
   #watchNode(): void {
     const state = this.#chat?.client.state;
-    if (state?.state !== 'offline') return;
-    const { reason, nextTryAt } = state;
-    if (this.#session === undefined && nextTryAt !== undefined) this.#say(nodeHappening(state));
-    if (this.#session !== undefined && nextTryAt === undefined) {
-      this.#endBadly(new CannotGoOn('node', reason.code, explainFailure(reason)));
-    }
+    if (this.#session === undefined || state?.state !== 'offline' || state.nextTryAt !== undefined) return;
+    this.#endBadly(new CannotGoOn('node', state.reason.code, explainFailure(state.reason)));
   }
 
   #say(happening: Happening, left?: () => void): void {
@@ -222,6 +219,7 @@ export class HeadlessPeer {
   }
 
   async #close(): Promise<void> {
+    this.#orEnd(() => this.#session?.look());
     this.#state = 'ending';
     this.#lines.close();
     await this.#chat?.close();

@@ -1,13 +1,14 @@
 // The standard input line by line, and the prompt where it is a terminal.
 import { createInterface, type Interface } from 'node:readline';
 import { Writable } from 'node:stream';
-import type { ReadStream, WriteStream } from 'node:tty';
 
+type Input = NodeJS.ReadableStream & { isTTY?: boolean };
+type Screen = NodeJS.WritableStream & { isTTY?: boolean };
 type Taker = { line(line: string): void; end(): void };
 
 export class Lines {
   readonly isTerminal: boolean;
-  readonly #screen: WriteStream;
+  readonly #screen: Screen;
   readonly #reader: Interface;
   readonly #waiting: string[] = [];
   #taker: Taker | undefined;
@@ -16,7 +17,7 @@ export class Lines {
   #isOver = false;
 
   /** `screen` is where a terminal shows what is typed; `interrupted`: Ctrl-C there. */
-  constructor(parts: { input: ReadStream; screen: WriteStream; interrupted(): void }) {
+  constructor(parts: { input: Input; screen: Screen; interrupted(): void }) {
     const { input, screen } = parts;
     this.#screen = screen;
     this.isTerminal = input.isTTY === true && screen.isTTY === true;

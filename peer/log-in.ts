@@ -3,6 +3,7 @@
 import type { OpenAccount } from '../mesh/accounts.ts';
 import type { Chat } from '../mesh/chat.ts';
 import { type ConnectionFailure, explainFailure } from '../mesh/connection-failure.ts';
+import type { NodeState } from '../mesh/signaling-client.ts';
 import { CannotGoOn } from './failure.ts';
 import type { Options } from './options.ts';
 
@@ -12,6 +13,8 @@ export type LogInParts = {
   open(start: 'register' | 'login' | 'resume'): Promise<Chat>;
   /** Resolves after every change of the chat. */
   changed(): Promise<void>;
+  /** The node is away; it is tried again. */
+  away(state: Offline): void;
   /** The name is not ours: nothing of the account is to stay here. */
   forget(): Promise<void>;
 };
@@ -32,23 +35,27 @@ export async function logIn(parts: LogInParts): Promise<Chat> {
   throw refusal(last.failure, options, last !== outcome);
 }
 
+type Offline = Extract<NodeState, { state: 'offline' }>;
 type Tried = { chat: Chat } | { failure: ConnectionFailure };
 
-async function tryIt({ open, changed }: LogInParts, start: 'register' | 'login'): Promise<Tried> {
+async function tryIt({ open, changed, away }: LogInParts, start: 'register' | 'login'): Promise<Tried> {
   const chat = await open(start);
   for (;;) {
     const { state } = chat.client;
     if (state.state === 'connected') return { chat };
-    if (state.state === 'offline' && isFinal(state)) {
-      await chat.close();
-      return { failure: state.reason };
+    if (state.state === 'offline') {
+      if (!isFinal(state)) away(state);
+      else {
+        await chat.close();
+        return { failure: state.reason };
+      }
     }
     await changed();
   }
 }
 
 /** A challenge that our key cannot open is for the key of whoever has that name: trying again does not change that. */
-function isFinal({ reason, nextTryAt }: { reason: ConnectionFailure; nextTryAt: number | undefined }): boolean {
+function isFinal({ reason, nextTryAt }: Offline): boolean {
   return nextTryAt === undefined || reason.by === 'key';
 }
 

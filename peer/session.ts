@@ -56,7 +56,7 @@ export class Session {
   async begin(): Promise<void> {
     const { options, chat, say } = this.#parts;
     this.#current = this.#groupAskedFor() ?? newestOf(chat.groups());
-    for (const group of chat.groups()) say(this.#groupHappening(group));
+    for (const group of chat.groups()) say(this.#groupHappening(group, 'here'));
     this.look();
     try {
       if (options.create !== undefined) await this.#createUnlessThere(options.create);
@@ -102,6 +102,7 @@ export class Session {
 
   /** Until others have what was sent, as long as that may take. */
   async finish(): Promise<void> {
+    this.look();
     const outcome = await this.#until(() => this.#watch.unsent === 0, quitPatience);
     if (outcome === 'so') return;
     const text = 'Some messages have reached nobody yet. They are kept, and go out when the peer runs again.';
@@ -128,7 +129,7 @@ export class Session {
       case 'add':
         return this.#add(await this.#groupToUse(from), command.username);
       case 'groups':
-        for (const group of this.#chat.groups()) say(this.#groupHappening(group));
+        for (const group of this.#chat.groups()) say(this.#groupHappening(group, 'listed'));
         return;
       case 'group':
         return this.#choose(findGroup(this.#chat.groups(), command.which));
@@ -223,9 +224,9 @@ export class Session {
     return group === undefined ? undefined : findGroup(this.#chat.groups(), group);
   }
 
-  #groupHappening(group: Group): Happening {
+  #groupHappening(group: Group, change: 'here' | 'listed'): Happening {
     const members = this.#watch.members(group).length;
-    return { type: 'group', group: hex(group.gid), name: nameOf(group), members, current: group === this.#current };
+    return { type: 'group', change, group: hex(group.gid), name: nameOf(group), members, current: group === this.#current };
   }
 
   #printMessages(): boolean {
