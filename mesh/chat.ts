@@ -147,6 +147,7 @@ export class Chat {
       device: () => this.#device,
       people: this.people,
       nodeId: () => this.nodeId(),
+      groups: () => this.groups(),
       group: (gid) => this.group(gid),
       onlineDevices: (group) => group.otherDevices().filter((did) => this.links.isOpen(did) || this.links.isLinking(did)),
       adopted: (log) => this.#adopt(log),
@@ -260,8 +261,8 @@ export class Chat {
 
   async #connected(): Promise<void> {
     this.#followed.clear();
+    this.membership.connected();
     await this.#follow();
-    await this.membership.connected();
   }
 
   /** Tells the node which logs and rosters this device follows. */

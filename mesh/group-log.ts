@@ -90,7 +90,6 @@ export class GroupLog {
   /** Epochs whose keys could not be had: when to ask again, or never. */
   readonly #unopened = new Map<string, number>();
   #grown: () => void = () => undefined;
-  #nextSync: Promise<void> | undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
     this.#needs = needs;
@@ -198,12 +197,7 @@ export class GroupLog {
 
   /** Takes what the node has and this device does not. Rejects with NodeRefusal when the node cannot be asked. */
   sync(): Promise<void> {
-    // One that has not begun will see all that is there by then.
-    this.#nextSync ??= this.#turns.take(() => {
-      this.#nextSync = undefined;
-      return this.#sync();
-    });
-    return this.#nextSync;
+    return this.#turns.share(() => this.#sync());
   }
 
   /**

@@ -2,6 +2,7 @@
 
 export class Turns {
   #last: Promise<void> = Promise.resolve();
+  #shared: Promise<void> | undefined;
 
   /** Runs when all that came before has ended, well or badly. */
   take<T>(run: () => Promise<T>): Promise<T> {
@@ -11,6 +12,15 @@ export class Turns {
       () => undefined,
     );
     return turn;
+  }
+
+  /** As `take`, but all who ask before it has begun share one run: for work that sees all that is there when it begins. One kind per Turns. */
+  share(run: () => Promise<void>): Promise<void> {
+    this.#shared ??= this.take(() => {
+      this.#shared = undefined;
+      return run();
+    });
+    return this.#shared;
   }
 }
 
