@@ -132,7 +132,7 @@ export async function sendAsStranger(victim: TestedLink, packets: Uint8Array[], 
       );
     }
   }
-  for (let trip = 0; trip < 3; trip++) await roundTrip();
+  for (let trip = 0; trip < 10; trip++) await roundTrip();
   await new Promise<void>((resolve) => socket.close(() => resolve()));
   return answers;
 }
