@@ -31,6 +31,7 @@ const commands = {
   peer: async (args) => {
     install({ dev: false });
     await buildForNode('peer');
+    if (process.env.npm_lifecycle_event !== undefined) stopWithParent();
     await run('peer', args);
   },
   size: async () => {
