@@ -31,7 +31,6 @@ const commands = {
   peer: async (args) => {
     install({ dev: false });
     await buildForNode('peer');
-    if (process.env.npm_lifecycle_event !== undefined) stopWithParent();
     await run('peer', args);
   },
   size: async () => {
@@ -144,21 +143,26 @@ async function buildPage({ quick }) {
 const emptyPage =
   '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Secure</title>\n</head>\n<body></body>\n</html>\n';
 
-// simple-peer is bundled from its source, which is smaller than its ready-made file; this is what that source misses.
-const simplePeerShims = {
-  name: 'simple-peer-shims',
+// simple-peer is bundled from its source, which is smaller than its ready-made file, and with ours in place of what it uses little of.
+const simplePeerParts = './web/adapters/simple-peer-parts.ts';
+const standIns = {
+  debug: 'module.exports = () => () => {};',
+  randombytes: `module.exports = require('${simplePeerParts}').randomBytes;`,
+  'readable-stream': `module.exports = require('${simplePeerParts}');`,
+  buffer: `module.exports = require('${simplePeerParts}');`,
+};
+const simplePeerStandIns = {
+  name: 'simple-peer-stand-ins',
   setup(building) {
-    const shims = {
-      'process-for-simple-peer':
-        'export const process = { nextTick: (task, ...args) => queueMicrotask(() => task(...args)), env: {}, emitWarning() {} };',
-      debug: 'module.exports = () => () => {};',
-    };
-    building.onResolve({ filter: /^(debug|process-for-simple-peer)$/ }, ({ path }) => ({
-      path,
-      namespace: 'shim',
-      sideEffects: false,
+    building.onResolve({ filter: /^(debug|randombytes|readable-stream|buffer)$/ }, ({ path, importer }) => {
+      if (!/[\\/]simple-peer[\\/]index\.js$/.test(importer)) return undefined;
+      return { path, namespace: 'stand-in' };
+    });
+    building.onLoad({ filter: /.*/, namespace: 'stand-in' }, ({ path }) => ({
+      contents: standIns[path],
+      loader: 'js',
+      resolveDir: root,
     }));
-    building.onLoad({ filter: /.*/, namespace: 'shim' }, ({ path }) => ({ contents: shims[path], loader: 'js' }));
   },
 };
 
@@ -167,9 +171,7 @@ export const forBrowsers = {
   platform: 'browser',
   target: 'es2022',
   alias: { openpgp: 'openpgp/lightweight' },
-  define: { global: 'globalThis' },
-  inject: ['process-for-simple-peer'],
-  plugins: [simplePeerShims],
+  plugins: [simplePeerStandIns],
 };
 
 /** The stylesheets that index.html names, or every one directly in web/. */
