@@ -144,7 +144,7 @@ export class NodeClient {
     purpose: Purpose;
     device?: Device;
     now?: number;
-  }): Promise<{ auth: ClientAuth; th1: Uint8Array }> {
+  }): Promise<{ auth: ClientAuth; th1: Uint8Array; macKey: Uint8Array | undefined }> {
     const { helloBytes, nodeHello, person, purpose, device = person.device, now = Date.now() } = parts;
     const { agent, uid } = person;
     const checked = await checkNodeHello({ helloBytes, nodeHello, expected: { nodePub: undefined, nodeId: undefined } });
@@ -154,7 +154,7 @@ export class NodeClient {
     await agent.allowMoreChallenges();
     const macKey = isResume ? undefined : await openChallenge({ agent, uid, th0, th1, challenge: nodeHello.challenge, now });
     const nameClaim = purpose === 'register' ? await claimOf(person, nodeHello, now) : undefined;
-    return { auth: await makeClientAuth({ th1, macKey, device, nameClaim }), th1 };
+    return { auth: await makeClientAuth({ th1, macKey, device, nameClaim }), th1, macKey };
   }
 
   /** All steps; checks the node's signatures. */

@@ -580,9 +580,12 @@ describe('The node', () => {
         }
         assert.deepEqual(toRelayed(message, keyOf(from)), encode(nodeMessage, { type: 'relayed', from, blob }));
       }
-      const tooLong = encode(clientMessage, { type: 'relay', request: 1, to, blob: bytes(100, 1) });
-      tooLong.set([0xff, 0xff], 37);
+      // One byte more than a blob may have, and otherwise in order.
+      const message = encode(clientMessage, { type: 'relay', request: 1, to, blob: bytes(limits.signalBytes, 1) });
+      const tooLong = new Uint8Array([...message, 1]);
+      new DataView(tooLong.buffer).setUint16(37, limits.signalBytes + 1);
       assert.equal(readRelay(tooLong), undefined);
+      assert.throws(() => decode(clientMessage, tooLong));
       assert.deepEqual(doneMessage(0x80000001), encode(nodeMessage, { type: 'done', request: 0x80000001 }));
     });
   });
