@@ -129,7 +129,7 @@ export class GroupFold {
         this.#removals.set(step.uid, [...this.removalsOf(step.uid), node]);
         return this.#drop(step.uid);
       case 'leave':
-        return node.uid === undefined ? undefined : this.#drop(node.uid);
+        return this.#drop(node.uid);
       case 'add-device':
         return this.#addDevice(step);
       case 'remove-device':
@@ -200,7 +200,7 @@ export class GroupFold {
   }
 
   #addInvite(node: OpNode, { invite, terms }: Extract<Step, { kind: 'invite' }>): void {
-    if (node.person === undefined || this.#invites.has(invite)) return;
+    if (this.#invites.has(invite)) return;
     this.#invites.set(invite, { ...terms, author: node.person, uses: 0, revoked: false, madeBy: node.op.opId });
   }
 

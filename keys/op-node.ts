@@ -54,13 +54,14 @@ export type OpNode = {
   /** opId in hex. */
   readonly name: string;
   readonly depth: number;
+  /** Of ops whose author nobody knows, what comes before them: these ops are as if they were not. */
   readonly parents: readonly OpNode[];
   /** did in hex. */
   readonly author: string;
-  /** Whose device that is; undefined if nothing in the op's past says so. Then the signature is not checked either. */
-  readonly person: Uid | undefined;
+  /** Whose device that is: the op's past has the certificate. */
+  readonly person: Uid;
   /** `person` in hex. */
-  readonly uid: string | undefined;
+  readonly uid: string;
   readonly flaw: VoidReason | undefined;
   /** None where there is a flaw. */
   readonly steps: readonly Step[];
@@ -72,10 +73,10 @@ export type OpNode = {
 };
 export type QuotaCount = 'as-op' | 'as-device-op' | 'not';
 
-/** `person`: whose device the author is. `steps`: from `readSteps`. */
+/** `person`: whose device the author is. `steps`: from `readSteps`. Its verdict is nothing yet. */
 export function opNode(
   op: ReadOp,
-  parts: { parents: readonly OpNode[]; person: Uid | undefined; steps: readonly Step[] | VoidReason },
+  parts: { parents: readonly OpNode[]; person: Uid; steps: readonly Step[] | VoidReason },
 ): OpNode {
   const { parents, person } = parts;
   const [steps, flaw] = typeof parts.steps === 'string' ? [[], parts.steps] : [parts.steps, undefined];
@@ -87,12 +88,12 @@ export function opNode(
     parents,
     author: hex(op.body.author),
     person,
-    uid: person === undefined ? undefined : hex(person),
+    uid: hex(person),
     flaw,
     steps,
     rekeyDue: op.body.epoch === undefined && (isSomebodyGone || parents.some(({ rekeyDue }) => rekeyDue)),
     counts: undefined,
-    verdict: 'unknown-author',
+    verdict: 'not-in-group',
   };
 }
 

@@ -41,13 +41,13 @@ function isAntichain(nodes: readonly OpNode[], dag: OpDag): boolean {
   return !dag.isBehind(before, new Set(nodes));
 }
 
-/** The greatest in (depth, opId) of its ancestors whose author is known. */
+/** The greatest of its ancestors in (depth, opId). */
 function lastAncestors(node: OpNode): OpNode[] {
   const last: OpNode[] = [];
   const seen = new Set(node.parents);
   const waiting = [...node.parents].sort(compareNodes);
   for (let next = waiting.pop(); next !== undefined && last.length < limits.quotaWindow; next = waiting.pop()) {
-    if (next.uid !== undefined) last.push(next);
+    last.push(next);
     for (const parent of next.parents) {
       if (seen.has(parent)) continue;
       seen.add(parent);

@@ -41,7 +41,6 @@ type Author = Pick<GroupMember, 'role' | 'since'> & { readonly uid: string };
 function judgeAuthor(node: OpNode, state: GroupFold, dag: OpDag): Author | VoidReason {
   const { uid, flaw, steps } = node;
   if (flaw !== undefined) return flaw;
-  if (uid === undefined) return 'unknown-author';
   const isGenesis = steps[0]?.kind === 'genesis';
   if (isGenesis) return { uid, role: roles.owner, since: { depth: 0, opId: node.op.opId } };
   const member = state.members.get(uid);

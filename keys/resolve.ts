@@ -28,7 +28,8 @@ export class OpLog {
   readonly #devices = new Map<string, KnownDevice>();
   #gid: Gid | undefined;
   #genesis: ReadOp | undefined;
-  #unknownAuthors = 0;
+  /** Ops whose author nobody knows: void, and no part of the graph, so that they make neither heads nor forks. */
+  readonly #strangers = new Map<string, Stranger>();
   /** The state after the last of `cuts` that were folded. */
   #settled: Checkpoint = { cuts: 0, ops: 0, fold: new GroupFold() };
   /** Whether somebody outside has this fold. */
@@ -45,40 +46,45 @@ export class OpLog {
   }
 
   get size(): number {
-    return this.#dag.order.length;
+    return this.#dag.order.length + this.#strangers.size;
   }
 
   has(opId: OpId): boolean {
-    return this.#dag.get(hex(opId)) !== undefined;
+    return this.get(opId) !== undefined;
   }
 
   get(opId: OpId): ReadOp | undefined {
-    return this.#dag.get(hex(opId))?.op;
+    const name = hex(opId);
+    return (this.#dag.get(name) ?? this.#strangers.get(name))?.op;
   }
 
-  /** Ops without children, ascending, void ones too: the parents of the next op (at most 8 of them). */
+  /** Ops without children, ascending, also void ones of known authors: the parents of the next op (at most 8 of them). */
   heads(): OpId[] {
     return [...this.#dag.heads].map(({ op }) => op.opId).sort(compare);
   }
 
+  /** Throws RangeError for ops that are not in or have an unknown author. */
   isAncestor(ancestor: OpId, opId: OpId): boolean {
-    return this.#dag.isAncestor(this.#node(ancestor), this.#node(opId));
+    const [a, b] = [ancestor, opId].map((id) => this.#dag.get(hex(id)));
+    if (a === undefined || b === undefined) throw new RangeError('no such op in the log');
+    return this.#dag.isAncestor(a, b);
   }
 
   /** The signature is checked here, once. An op may be added and yet be void (`inOrder`). */
   add(op: ReadOp): AddOutcome {
     if (this.has(op.opId)) return 'known';
-    const node = this.#read(op);
-    if (node === 'missing-parents') return node;
-    if (typeof node === 'string') return 'refused';
-    this.#insert(node);
+    const read = this.#read(op);
+    if (read === 'missing-parents') return read;
+    if (typeof read === 'string') return 'refused';
+    if ('author' in read) this.#insert(read);
+    else this.#strangers.set(hex(op.opId), read);
     return 'added';
   }
 
   /** Why `add` says 'refused', for the log line; undefined where it does not. */
   refusalOf(op: ReadOp): OpRefusal | undefined {
-    const node = this.has(op.opId) ? undefined : this.#read(op);
-    return typeof node === 'string' && node !== 'missing-parents' ? node : undefined;
+    const read = this.has(op.opId) ? undefined : this.#read(op);
+    return typeof read === 'string' && read !== 'missing-parents' ? read : undefined;
   }
 
   /** After all ops. It stays as it is when ops are added later. Throws before the genesis is in. */
@@ -90,7 +96,7 @@ export class OpLog {
 
   /** After these ops and what came before them, of which what is void by now does not count. Throws for ops that are not in. */
   stateAt(opIds: readonly OpId[]): GroupState {
-    const nodes = opIds.map((opId) => this.#node(opId));
+    const nodes = [...new Set(opIds.flatMap((opId) => this.#nodesOf(opId)))];
     const { heads } = this.#dag;
     if (heads.size === nodes.length && nodes.every((node) => heads.has(node))) return this.state();
     const name = nodes.map((node) => node.name).join();
@@ -106,25 +112,29 @@ export class OpLog {
   /** Every op by (depth, opId), with why it is void if it is. */
   *inOrder(): Generator<{ op: ReadOp; verdict: 'applied' | VoidReason }> {
     this.#resolve();
-    for (const { op, verdict } of [...this.#dag.order]) yield { op, verdict: typeof verdict === 'string' ? verdict : 'applied' };
+    const strangers = [...this.#strangers.values()].map(({ op }) => ({ op, verdict: 'unknown-author' }) as const);
+    const known = this.#dag.order.map(
+      ({ op, verdict }) => ({ op, verdict: typeof verdict === 'string' ? verdict : 'applied' }) as const,
+    );
+    yield* strangers.length === 0 ? known : [...known, ...strangers].sort((a, b) => compareOps(a.op, b.op));
   }
 
   // --- taking an op in
 
-  #read(op: ReadOp): OpNode | OpRefusal | 'missing-parents' {
+  #read(op: ReadOp): OpNode | Stranger | OpRefusal | 'missing-parents' {
     const { body } = op;
     const isGenesis = body.parents.length === 0;
     if (isGenesis ? !this.#isExpected(op.opId) : this.#gid !== undefined && !equal(body.gid, this.#gid)) return 'other-group';
-    const parents = this.#parentsOf(op);
-    if (parents === undefined) return 'missing-parents';
     if (isGenesis) return this.#readGenesis(op);
-    if (body.depth !== 1 + Math.max(...parents.map(({ depth }) => depth))) return 'wrong-depth';
+    const before = body.parents.map((id) => this.get(id)?.body.depth ?? -1);
+    if (before.includes(-1)) return 'missing-parents';
+    if (body.depth !== 1 + Math.max(...before)) return 'wrong-depth';
     if (this.size >= limits.groupOps) return 'log-full';
+    const parents = [...new Set(body.parents.flatMap((id) => this.#nodesOf(id)))];
     const device = this.#deviceOf(hex(body.author), parents);
     // Nothing that comes from nobody is looked into: it must not cost more than its bytes.
     if (device === undefined) {
-      if (this.#unknownAuthors >= limits.unknownAuthorOps) return 'too-many-unknown-authors';
-      return opNode(op, { parents, person: undefined, steps: 'unknown-author' });
+      return this.#strangers.size < limits.unknownAuthorOps ? { op, parents } : 'too-many-unknown-authors';
     }
     if (!this.#checks.verify(device.signPub, 'op', op.bodyBytes, op.signature)) return 'bad-signature';
     return opNode(op, { parents, person: device.person, steps: readSteps(op, this.#checks) });
@@ -147,16 +157,6 @@ export class OpLog {
     return this.#genesis === undefined && (this.#gid === undefined || equal(genesis, this.#gid));
   }
 
-  #parentsOf({ body }: ReadOp): OpNode[] | undefined {
-    const parents: OpNode[] = [];
-    for (const id of body.parents) {
-      const parent = this.#dag.get(hex(id));
-      if (parent === undefined) return undefined;
-      parents.push(parent);
-    }
-    return parents;
-  }
-
   /** The device of that did, if its certificate stands in the past of what has these parents. */
   #deviceOf(author: string, parents: readonly OpNode[]): KnownDevice | undefined {
     const device = this.#devices.get(author);
@@ -172,15 +172,13 @@ export class OpLog {
       this.#genesis = node.op;
       this.#gid = node.op.opId;
     }
-    if (node.person === undefined) this.#unknownAuthors += 1;
-    else this.#nameDevices(node);
+    this.#nameDevices(node);
     this.#tip = undefined;
     if (isLinear) return;
     this.#statesAt.clear();
     if (cutsLeft < this.#settled.cuts) this.#goBackTo(cutsLeft);
   }
 
-  /** Only known authors name devices: who is nobody's device cannot bring itself in. */
   #nameDevices(node: OpNode): void {
     for (const { person, signPub, did } of devicesNamedBy(node)) {
       const known = this.#devices.get(did);
@@ -195,7 +193,7 @@ export class OpLog {
   #resolve(): void {
     const { cuts } = this.#dag;
     while (this.#settled.cuts < cuts.length) this.#settleNext();
-    if (this.#tip !== undefined || this.#settled.ops === this.size) return;
+    if (this.#tip !== undefined || this.#settled.ops === this.#dag.order.length) return;
     const region = this.#regionAfter(this.#settled);
     region.resolve();
     this.#tip = region.stateAtEnd();
@@ -260,10 +258,13 @@ export class OpLog {
     return this.#regionAfter(at).stateAfter(nodes);
   }
 
-  #node(opId: OpId): OpNode {
-    const node = this.#dag.get(hex(opId));
-    if (node === undefined) throw new RangeError('no such op in the log');
-    return node;
+  /** The op, or, of one whose author nobody knows, what comes before it. */
+  #nodesOf(opId: OpId): readonly OpNode[] {
+    const name = hex(opId);
+    const node = this.#dag.get(name);
+    const nodes = node === undefined ? this.#strangers.get(name)?.parents : [node];
+    if (nodes === undefined) throw new RangeError('no such op in the log');
+    return nodes;
   }
 
   #known(): ReadOp {
@@ -272,6 +273,7 @@ export class OpLog {
   }
 }
 
+type Stranger = { readonly op: ReadOp; readonly parents: readonly OpNode[] };
 type KnownDevice = { readonly person: Uid; readonly signPub: Uint8Array; readonly namedBy: Set<OpNode> };
 /** The state after the first `cuts` cuts, which are among the first `ops` ops. */
 type Checkpoint = { readonly cuts: number; readonly ops: number; readonly fold: GroupFold };
@@ -279,6 +281,10 @@ type Checkpoint = { readonly cuts: number; readonly ops: number; readonly fold: 
 /** A late fork is judged again from the last of these on: a millisecond or two. */
 const checkpointEvery = 256;
 const statesKept = 64;
+
+function compareOps(a: ReadOp, b: ReadOp): number {
+  return a.body.depth - b.body.depth || compare(a.opId, b.opId);
+}
 
 type NamedDevice = { readonly person: Uid; readonly did: string; readonly signPub: Uint8Array };
 

@@ -22,6 +22,8 @@ import { certHashOf, didOf, frameIdOf, nodeIdOf, opIdOf, shardHashOf, uidOf } fr
 import { openJoinRequest, sealJoinRequest } from '../../keys/invite.ts';
 import { groupTokens, linkHash, signLink } from '../../keys/link-confirm.ts';
 import { openOp, sealOp } from '../../keys/log-seal.ts';
+import { readOp } from '../../keys/op.ts';
+import { OpLog } from '../../keys/resolve.ts';
 import { openSignal } from '../../keys/signal-seal.ts';
 import { openVault } from '../../keys/vault.ts';
 import { agreementKeyFromSeed, agreementPublicKey } from '../../keys/x25519.ts';
@@ -66,6 +68,14 @@ export const computations = {
     const { epoch, ...body } = decode(opBody, bytes(facts, 'opBody'));
     if (epoch === undefined) throw new TypeError('no epoch');
     return epochContext({ ...body, ...epoch });
+  },
+  /** What becomes of ops that come one after the other, and who is in at the end. */
+  groupLog: (facts: Facts) => {
+    const log = new OpLog();
+    const ops = byteList(facts, 'ops').map(readOp);
+    const outcomes = ops.map((op) => (log.add(op) === 'refused' ? (log.refusalOf(op) ?? 'refused') : 'added'));
+    const members = log.size === 0 ? [] : [...log.state().members.values()].map(({ uid }) => uid);
+    return { outcomes, verdicts: [...log.inOrder()].map(({ verdict }) => verdict), members };
   },
   freshEpoch: (facts: Facts) => {
     const randoms = byteList(facts, 'random');

@@ -2,12 +2,14 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { computedVectors } from './keys-vectors.ts';
+import { opEdgeCases } from './op-edge-cases.ts';
 import { invalidVectors, validVectors } from './wire-vectors.ts';
 
 const files = {
   'wire-valid.json': { valid: validVectors },
   'wire-invalid.json': { invalid: invalidVectors },
   'keys.json': { computed: await computedVectors() },
+  'ed25519-edge-cases.json': { computed: opEdgeCases() },
 };
 
 for (const [name, content] of Object.entries(files)) {
