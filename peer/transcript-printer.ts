@@ -7,11 +7,14 @@ import type { Printed } from './printed.ts';
 /** A message waits this long for one before it that itself waits: then it comes first, so that nobody can hold up the others. */
 const patience = 2_000;
 
+/** What it needs of a group. */
+export type ShownGroup = Pick<Group, 'transcript' | 'isHeldBack'>;
+
 export class TranscriptPrinter {
   readonly #printed: Printed;
   readonly #clock: Clock;
   readonly #done = new WeakSet<Placed>();
-  readonly #sizes = new WeakMap<Group, number>();
+  readonly #sizes = new WeakMap<ShownGroup, number>();
 
   constructor(parts: { printed: Printed; clock: Clock }) {
     this.#printed = parts.printed;
@@ -22,7 +25,7 @@ export class TranscriptPrinter {
    * Gives what is due to `print`, which says when the line has left, or that there is no room now: 'full' ends the round. 'waiting': look again
    * after `patience` at the latest.
    */
-  round(group: Group, print: (entry: TranscriptEntry, left: () => void) => 'printed' | 'full'): 'all' | 'waiting' {
+  round(group: ShownGroup, print: (entry: TranscriptEntry, left: () => void) => 'printed' | 'full'): 'all' | 'waiting' {
     if (this.#sizes.get(group) === group.transcript.size) return 'all';
     let isBlocked = false;
     for (const placed of group.transcript.inOrder()) {
