@@ -1,5 +1,16 @@
 // The store of a headless peer, in LMDB: in this layer the one importer of that package.
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Store, StoreChange, StoreEntry, StoreKey } from '../mesh/ports.ts';
@@ -22,9 +33,11 @@ export async function openLmdbStore(folder: string): Promise<Store> {
     throw failureOf(error);
   }
   try {
+    const path = join(folder, 'store.mdb');
+    refuseDamage(path);
     // Not overlapping: a commit is on disk when its promise resolves.
     const database = open<Uint8Array, Uint8Array>({
-      path: join(folder, 'store.mdb'),
+      path,
       keyEncoding: 'binary',
       encoding: 'binary',
       overlappingSync: false,
@@ -115,6 +128,38 @@ function nameOf(key: StoreKey): Buffer {
   const name = encodeKey(key);
   if (name.length === 0 || name.length > keyBytesMax) throw new RangeError(`key of ${name.length} bytes`);
   return Buffer.from(name);
+}
+
+// ---- damage
+
+const magic = 0xbeefc0de;
+/** In a page that describes the tree: behind its header stand magic, version, address, size of the map, two roots, last page, number. */
+const meta = { magic: 24, pageSize: 48, roots: [88, 136], transaction: 152, length: 160 };
+const noRoot = -1n;
+
+/** LMDB maps its file into memory without a look: one that is no store, or was cut off, ends the process with a signal. */
+function refuseDamage(path: string): void {
+  if (!existsSync(path)) return;
+  const size = statSync(path).size;
+  const file = openSync(path, 'r');
+  try {
+    const read = (at: number) => {
+      const bytes = Buffer.alloc(meta.length);
+      return readSync(file, bytes, 0, meta.length, at) === meta.length && bytes.readUInt32LE(meta.magic) === magic
+        ? bytes
+        : undefined;
+    };
+    const first = read(0);
+    const second = first && read(first.readUInt32LE(meta.pageSize));
+    if (size > 0 && (first === undefined || second === undefined)) throw new StoreFailure('unusable', `${path} is no store`);
+    if (first === undefined || second === undefined) return;
+    const newest = first.readBigUInt64LE(meta.transaction) > second.readBigUInt64LE(meta.transaction) ? first : second;
+    const pages = BigInt(Math.floor(size / first.readUInt32LE(meta.pageSize)));
+    const isCut = meta.roots.some((at) => newest.readBigInt64LE(at) !== noRoot && newest.readBigUInt64LE(at) >= pages);
+    if (isCut) throw new StoreFailure('unusable', `${path} is cut off`);
+  } finally {
+    closeSync(file);
+  }
 }
 
 // ---- one process at a time

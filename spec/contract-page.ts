@@ -22,6 +22,7 @@ declare global {
 const links = new Map<number, TestedLink>();
 const sockets = new Map<number, TestedSocket>();
 const stores = new Map<number, Store>();
+const hogs: IDBDatabase[] = [];
 
 const calls = {
   openLink(id: number, role: 'offerer' | 'answerer', policy: CandidatePolicy): void {
@@ -42,8 +43,32 @@ const calls = {
   sendOnSocket: (id: number, message: Uint8Array) => held(sockets, id).send(message),
   closeSocket: (id: number) => held(sockets, id).close(),
 
-  async openStore(id: number, name: string): Promise<void> {
-    stores.set(id, await openIndexedDbStore(name));
+  async openStore(id: number, name: string, patience?: number): Promise<void> {
+    stores.set(id, await openIndexedDbStore(name, patience));
+  },
+  /** As "clear site data" does. */
+  deleteDatabase: (name: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const deleting = indexedDB.deleteDatabase(name);
+      deleting.addEventListener('success', () => resolve());
+      deleting.addEventListener('error', () => reject(deleting.error));
+    }),
+  /** Opens it as a later version of the app would, holds on to it, and asks in vain for its deletion. */
+  hogDatabase: (name: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const opening = indexedDB.open(name, 7);
+      opening.addEventListener('error', () => reject(opening.error));
+      opening.addEventListener('success', () => {
+        hogs.push(opening.result);
+        indexedDB.deleteDatabase(name).addEventListener('blocked', () => resolve());
+      });
+    }),
+  async openLaterVersion(name: string): Promise<void> {
+    await new Promise((resolve, reject) => {
+      const opening = indexedDB.open(name, 7);
+      opening.addEventListener('error', () => reject(opening.error));
+      opening.addEventListener('success', () => resolve(opening.result.close()));
+    });
   },
   // JSON has no undefined.
   get: async (id: number, key: StoreKey): Promise<Uint8Array | null> => (await held(stores, id).get(key)) ?? null,

@@ -1,6 +1,7 @@
 // The contracts of spec/contracts.ts in Chromium: simple-peer among tabs and with werift, WebSocket, IndexedDB, timers, random bytes.
 import assert from 'node:assert/strict';
 import type { Store } from '../mesh/ports.ts';
+import { StoreFailure, type StoreFailureCode } from '../mesh/store-failure.ts';
 import { weriftLinks } from '../peer/werift-link.ts';
 import { type ContractBrowser, type ContractPage, openContractBrowser } from './contract-browser.ts';
 import { localLink } from './contract-drivers.ts';
@@ -46,6 +47,23 @@ describe('in Chromium', () => {
   it('IndexedDB keeps its own copy of the bytes', async () => {
     await page.call('openStore', -1, 'reused');
     assert.deepEqual(await page.call('readAfterReuse', -1), [new Uint8Array(2), 2]);
+  });
+
+  const failsWith = (code: StoreFailureCode) => (error: unknown) => error instanceof StoreFailure && error.code === code;
+
+  it('IndexedDB says closed when its data is cleared under it, or a later version of the app takes it', async () => {
+    for (const take of ['deleteDatabase', 'openLaterVersion'] as const) {
+      const store = await page.store(take);
+      await page.call(take, take);
+      await assert.rejects(store.get(['a']), failsWith('closed'));
+      await assert.rejects(store.write([{ put: ['a'], value: new Uint8Array(1) }]), failsWith('closed'));
+    }
+  });
+
+  it('IndexedDB says unusable for data of a later version, and blocked instead of waiting for ever', async () => {
+    await assert.rejects(page.store('openLaterVersion'), failsWith('unusable'));
+    await page.call('hogDatabase', 'hogged');
+    await assert.rejects(page.call('openStore', -2, 'hogged', 20), failsWith('blocked'));
   });
 
   it('timers run in order, once, and not when stopped', async () => {

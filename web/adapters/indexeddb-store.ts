@@ -5,23 +5,28 @@ import { copyOf } from '../../wire/bytes.ts';
 
 const table = 'entries';
 
-/** Rejects with StoreFailure: 'blocked' while another tab holds an older version, 'unusable' where the browser keeps nothing. */
-export async function openIndexedDbStore(name: string): Promise<Store> {
-  return new IndexedDbStore(await openDatabase(name));
+/** Rejects with StoreFailure: 'blocked' when another tab holds it for `patience` ms, 'unusable' where the browser keeps nothing. */
+export async function openIndexedDbStore(name: string, patience = 10_000): Promise<Store> {
+  return new IndexedDbStore(await openDatabase(name, patience));
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
+function openDatabase(name: string, patience: number): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, 1);
-    let isBlocked = false;
-    opening.addEventListener('upgradeneeded', () => opening.result.createObjectStore(table));
-    opening.addEventListener('blocked', () => {
-      isBlocked = true;
+    let isGivenUp = false;
+    // A deletion that another tab holds up makes everyone behind it wait, and nobody is told.
+    const timer = setTimeout(() => {
+      isGivenUp = true;
       reject(new StoreFailure('blocked', 'another tab holds it'));
+    }, patience);
+    opening.addEventListener('upgradeneeded', () => opening.result.createObjectStore(table));
+    opening.addEventListener('error', () => {
+      clearTimeout(timer);
+      reject(failureOf(opening.error));
     });
-    opening.addEventListener('error', () => reject(failureOf(opening.error)));
     opening.addEventListener('success', () => {
-      if (isBlocked) opening.result.close();
+      clearTimeout(timer);
+      if (isGivenUp) opening.result.close();
       else resolve(opening.result);
     });
   });
