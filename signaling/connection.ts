@@ -178,16 +178,20 @@ export class Connection {
 
   #failed(error: unknown, message: Uint8Array): void {
     if (this.#state.step === 'closed') return;
-    if (!(error instanceof WireRefusal)) {
-      this.#parts.happenings.log({ who: this.#who(), what: `error of ours: ${String(error)}`, code: 'internal' });
-      this.end('internal');
-      return;
-    }
+    if (!(error instanceof WireRefusal)) return this.#ourFault(error, message);
     const isHello = message[0] === firstBytes.hello;
     // The one text of a hello besides the origin is the name.
     const code =
       error.code === 'too-large' ? 'too-large' : isHello && error.code === 'bad-text' ? 'name-not-allowed' : 'malformed';
     this.#refuse({ code, why: error.message });
+  }
+
+  /** Whoever has logged in may try again or go on with something else. */
+  #ourFault(error: unknown, message: Uint8Array): void {
+    this.#parts.happenings.log({ who: this.#who(), what: `error of ours: ${String(error)}`, code: 'internal' });
+    if (this.#state.step !== 'joined') return this.end('internal');
+    const request = new DataView(message.buffer, message.byteOffset).getUint32(1);
+    this.push(encode(nodeMessage, { type: 'refused', request, code: 'internal', retryAfter: 0 }));
   }
 
   /** Above the rate messages wait; the socket is not read meanwhile. */

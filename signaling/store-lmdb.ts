@@ -17,6 +17,8 @@ export async function openLmdbStore(folder: string): Promise<NodeStore> {
     keyEncoding: 'binary',
     // A commit then ends with the flush to disk: acknowledged means there, even if the machine loses its power.
     overlappingSync: false,
+    // Otherwise the package has promises of its own, which nobody can catch when a write fails. Commits are shared without it too.
+    eventTurnBatching: false,
   });
   const tables = openTables(root);
   try {
@@ -47,10 +49,22 @@ async function migrate(root: RootDatabase<Uint8Array, Uint8Array>, tables: Table
   const version = tables.meta.get(versionKey)?.version ?? 0;
   if (version > migrations.length) throw new StoreTooNew(version);
   if (version === migrations.length) return;
-  await root.transaction(() => {
+  await transact(root, () => {
     for (const step of migrations.slice(version)) step(tables);
     tables.meta.put(versionKey, { version: migrations.length });
   });
+}
+
+/** Resolves when it is on disk. All checks come before the first write: LMDB keeps what was written before a throw. */
+async function transact<T>(root: RootDatabase<Uint8Array, Uint8Array>, change: () => T): Promise<T> {
+  try {
+    return await root.transaction(change);
+  } catch (error) {
+    // A second promise says what the system said; the package prints it.
+    if (error instanceof Error && 'commitError' in error && error.commitError instanceof Promise)
+      error.commitError.catch(() => undefined);
+    throw error;
+  }
 }
 
 /** Keys are byte strings; those with one beginning stand together, in the order of their bytes. */
@@ -120,7 +134,6 @@ const u32Key = (no: number) => bigEndian(no, 4);
 const boxKey = (box: Mailbox) => encode(mailbox, box);
 const sweptAtOnce = 100;
 
-// A function given to `transaction` must check everything before it writes anything: LMDB keeps what was written before a throw.
 class LmdbStore implements NodeStore {
   readonly #root: RootDatabase<Uint8Array, Uint8Array>;
   readonly #tables: Tables;
@@ -135,12 +148,16 @@ class LmdbStore implements NodeStore {
     await this.#root.close();
   }
 
+  #write<T>(change: () => T): Promise<T> {
+    return transact(this.#root, change);
+  }
+
   // --- accounts
 
   register(account: Account, device: StoredDevice): Promise<'registered' | 'name-taken' | 'key-taken'> {
     const { accounts, names } = this.#tables;
     const { uid, username, certificate, nameClaim } = account;
-    return this.#root.transaction(() => {
+    return this.#write(() => {
       if (accounts.has(uid)) return 'key-taken';
       if (names.has(utf8(username))) return 'name-taken';
       accounts.put(uid, { username, certificate, nameClaim, groupsCreated: 0 });
@@ -164,7 +181,7 @@ class LmdbStore implements NodeStore {
 
   replaceCertificate(uid: Uid, { from, to }: { from: Uint8Array; to: Uint8Array }): Promise<'replaced' | 'stale'> {
     const { accounts } = this.#tables;
-    return this.#root.transaction(() => {
+    return this.#write(() => {
       const account = accounts.get(uid);
       if (account === undefined || !equal(account.certificate, from)) return 'stale';
       accounts.put(uid, { ...account, certificate: to });
@@ -184,7 +201,7 @@ class LmdbStore implements NodeStore {
 
   async changeDevices(uid: Uid, change: (devices: StoredDevice[]) => StoredDevice[] | undefined): Promise<void> {
     const { devices, owners } = this.#tables;
-    await this.#root.transaction(() => {
+    await this.#write(() => {
       const before = this.#devicesOf(uid);
       const after = change(before);
       if (after === undefined) return;
@@ -219,7 +236,7 @@ class LmdbStore implements NodeStore {
   }
 
   append(write: AppendWrite): Promise<'appended' | 'stale' | 'shard-missing' | 'quota'> {
-    return this.#root.transaction(() => this.#append(write));
+    return this.#write(() => this.#append(write));
   }
 
   #append(write: AppendWrite): 'appended' | 'stale' | 'shard-missing' | 'quota' {
@@ -280,7 +297,7 @@ class LmdbStore implements NodeStore {
     const { staged, stagedShards } = this.#tables;
     const { uid, hash, shard, at, most } = write;
     const key = concat(uid, hash);
-    return this.#root.transaction(() => {
+    return this.#write(() => {
       let count = 1;
       let bytes = shard.length;
       for (const other of staged.range(uid)) {
@@ -304,7 +321,7 @@ class LmdbStore implements NodeStore {
   postMail({ box, sender, at, body, most }: MailWrite): Promise<number | 'full'> {
     const { boxes, mails } = this.#tables;
     const key = boxKey(box);
-    return this.#root.transaction(() => {
+    return this.#write(() => {
       const { lastNo, held } = boxes.get(key) ?? { lastNo: 0, held: [] };
       const own = held.filter((mail) => equal(mail.sender, sender));
       const dropped = own.slice(0, Math.max(0, own.length - most.perSender + 1));
@@ -331,7 +348,7 @@ class LmdbStore implements NodeStore {
   }
 
   async dropMails(box: Mailbox, upTo: number): Promise<void> {
-    await this.#root.transaction(() => this.#dropMails(boxKey(box), ({ no }) => no <= upTo));
+    await this.#write(() => this.#dropMails(boxKey(box), ({ no }) => no <= upTo));
   }
 
   #dropMails(key: Uint8Array, isDropped: (mail: { no: number; at: number }) => boolean): number {
@@ -356,10 +373,10 @@ class LmdbStore implements NodeStore {
 
     let removed = 0;
     for (const keys of inLotsOf(sweptAtOnce, oldBoxes)) {
-      removed += await this.#root.transaction(() => keys.reduce((sum, key) => sum + this.#dropMails(key, isOldMail), 0));
+      removed += await this.#write(() => keys.reduce((sum, key) => sum + this.#dropMails(key, isOldMail), 0));
     }
     for (const keys of inLotsOf(sweptAtOnce, oldShards)) {
-      removed += await this.#root.transaction(() => {
+      removed += await this.#write(() => {
         const gone = keys.filter((key) => isOldShard(staged.get(key) ?? { at: before.staged }));
         for (const key of gone) {
           staged.remove(key);

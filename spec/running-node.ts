@@ -79,7 +79,7 @@ export class NodeUnderTest {
 
 export const bytes = (length: number, value: number) => new Uint8Array(length).fill(value);
 export const gTag = (value: number): GTag => asGTag(bytes(16, value));
-export const opId = (value: number): OpId => asOpId(bytes(32, value));
+export const opId = (value: number): OpId => asOpId(Uint8Array.of(...bytes(30, value), value >> 8, value));
 export const appendKey = (seed: number): Promise<SigningKey> => signingKeyFromSeed(seededRandom(seed)(32));
 
 /** Entry `no` of a linear log under `gTag(1)`, its opId is `opId(no)`; `more` changes any part of it. */

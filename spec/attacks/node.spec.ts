@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import type { Device } from '../../keys/device.ts';
 import { shardHashOf } from '../../keys/identity.ts';
 import { makeClientAuth } from '../../keys/login-challenge.ts';
+import { openLmdbStore } from '../../signaling/store-lmdb.ts';
 import { encode } from '../../wire/codec.ts';
 import { asRosterTag } from '../../wire/ids.ts';
 import { limits } from '../../wire/limits.ts';
@@ -328,6 +330,23 @@ describe('Attacks on the node', () => {
       assert.equal((await other.ask({ type: 'get-log', gTag: gTag(1), after: 0 })).type, 'log-page');
       client.socket.resume();
       for (let i = 0; i < 150; i++) assert.equal((await client.answerTo(1000 + i)).type, 'log-page');
+    });
+
+    it('a disk that is full ends neither the node nor a socket', async () => {
+      await under.stop();
+      const store = await openLmdbStore(join(under.data, 'store'));
+      const full = new Proxy(store, {
+        get(target, name) {
+          if (name === 'stageShard') return () => Promise.reject(new Error('no space left'));
+          const method: unknown = Reflect.get(target, name);
+          return typeof method === 'function' ? method.bind(target) : method;
+        },
+      });
+      await under.startAgain({ store: full });
+      const client = await under.in(alice);
+      assert.equal(refused(await client.ask({ type: 'put-shard', gTag: gTag(1), shard: bytes(10, 1) })), 'internal');
+      assert.equal(under.lines.at(-1), 'alice error of ours: Error: no space left (internal)');
+      assert.equal((await client.ask({ type: 'get-mail', box: { of: 'person', uid: alice.uid }, after: 0 })).type, 'mail-page');
     });
 
     it('the log does not grow with the attempts of strangers', async () => {
