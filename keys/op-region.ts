@@ -3,6 +3,7 @@ import { compareSince, type GroupFold } from './group-state.ts';
 import type { OpDag } from './op-dag.ts';
 import type { OpNode, Standing, Step } from './op-node.ts';
 import { attempt } from './op-rules.ts';
+import type { VoidReason } from './void-reason.ts';
 
 /**
  * `nodes`: all ops between two cuts of the log, in order; `base`: the state after the first cut, which it leaves as it is. Everything before is
@@ -39,12 +40,12 @@ export class OpRegion {
    * its target wrote concurrently, but for removals that took effect before it. One that took effect and was undone by another never counts.
    */
   resolve(): void {
-    const never = new Set<Place>();
+    const never = new Map<Place, VoidReason>();
     for (;;) {
-      const done = this.#settle(new Set(never));
+      const done = this.#settle(new Map(never));
       const undone = [...done].filter(({ node }) => typeof node.verdict === 'string');
       if (undone.length === 0) return;
-      for (const place of undone) never.add(place);
+      for (const place of undone) never.set(place, 'undone');
     }
   }
 
@@ -58,27 +59,28 @@ export class OpRegion {
     return this.#fold(new Uint8Array(this.#places.length).fill(1));
   }
 
-  #settle(voided: Set<Place>): Set<Place> {
+  #settle(voided: Map<Place, VoidReason>): Set<Place> {
     const done = new Set<Place>();
     this.#judgeAll(voided);
     for (let next = this.#nextRemoval(done); next !== undefined; next = this.#nextRemoval(done)) {
       done.add(next);
       const fallen = this.#fallenTo(next).filter((place) => !done.has(place) && !voided.has(place));
       if (fallen.length === 0) continue;
-      for (const place of fallen) voided.add(place);
+      for (const place of fallen) voided.set(place, 'author-removed');
       this.#judgeAll(voided);
     }
     return done;
   }
 
   /** Each op in the state of its past, without what is void. */
-  #judgeAll(voided: ReadonlySet<Place>): void {
+  #judgeAll(voided: ReadonlyMap<Place, VoidReason>): void {
     const after: GroupFold[] = [];
     for (const place of this.#places) {
       const before = this.#stateBefore(place, after);
-      const result = voided.has(place)
-        ? ({ verdict: 'author-removed', after: before } as const)
-        : attempt(place.node, { before, mayReuse: before.pending === 0 && before !== this.#base, dag: this.#dag });
+      const mayReuse = before.pending === 0 && before !== this.#base;
+      const reason = voided.get(place);
+      const result =
+        reason === undefined ? attempt(place.node, { before, mayReuse, dag: this.#dag }) : { verdict: reason, after: before };
       place.node.verdict = result.verdict;
       result.after.pending += place.starters;
       after.push(result.after);

@@ -14,6 +14,7 @@ export const voidReasons = {
   'unknown-author': { us: 'author device not in the past of the op', person: 'It came from a device that is not in the group.' },
   'not-in-group': { us: 'author not in the group at that point', person: 'Its author was not in the group.' },
   'author-removed': { us: 'author removed or demoted at the same time', person: 'Its author was being removed at that time.' },
+  undone: { us: 'removal that rests on what another removal undid', person: 'What it rested on was undone at that time.' },
   'role-too-low': { us: 'role of the author', person: 'The role of its author does not allow that.' },
   'over-quota': { us: 'too much of the last 100 ops', person: 'Its author changed the group too often.' },
 

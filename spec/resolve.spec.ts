@@ -5,12 +5,14 @@ import { hex } from '../wire/bytes.ts';
 import { roles } from '../wire/group-ops.ts';
 import {
   adding,
+  inviting,
   leaving,
   removing,
   removingDevice,
   type SpecPerson,
   settingPolicy,
   settingRole,
+  someEpoch,
   standInChecks,
   standInPerson,
 } from './op-people.ts';
@@ -135,6 +137,25 @@ describe('concurrent ops', () => {
     assert.equal(story.verdict('ra'), 'author-removed');
   });
 
+  it('that turn out void after all take nothing with them', () => {
+    // Alice removes xena as an owner, but it was bob who made her one, while carol removed him.
+    const story = new Story()
+      .op('b', ['g'], olga, adding(bob, roles.admin))
+      .op('b4', ['b'], olga, settingRole(bob, roles.owner))
+      .op('x', ['b4'], olga, adding(xena, roles.admin))
+      .op('a', ['x'], olga, adding(alice))
+      .op('c', ['a'], olga, adding(carol, roles.admin))
+      .op('a4', ['c'], bob, settingRole(alice, roles.owner))
+      .op('ra', ['a4'], alice, remove(xena))
+      .op('z', ['c'], xena, add(gina))
+      .op('n', ['c'], olga)
+      .op('c4', ['n'], olga, settingRole(carol, roles.owner));
+    assert.equal(story.members(), 'alice4 bob4 carol4 olga4');
+    story.op('r', ['c4'], carol, remove(bob));
+    assert.equal(story.members(), 'alice2 carol4 gina2 olga4 xena3');
+    assert.deepEqual([story.verdict('ra'), story.verdict('z')], ['undone', 'applied']);
+  });
+
   it('of a removed device are void, also its leaving, and those of the other device stand', () => {
     const [first, second] = mallory.devices;
     const story = fiveOf({ admit: roles.member })
@@ -195,6 +216,17 @@ describe('a long log', () => {
     assert.equal(story.members(story.log.stateAt([story.get('m').opId])), story.members(before));
     assert.equal(story.members(story.log.stateAt([story.get('x').opId])), 'alice3 bob3 carol3 olga4');
     assert.equal(story.members(story.log.stateAt([story.get('x').opId, story.get('y').opId])), 'alice3 bob3 carol3 gina2 olga4');
+  });
+
+  it('leaves a state as it was also when one op comes after the other', () => {
+    const story = fiveOf().op('x', ['m'], alice, adding(gina));
+    const before = story.log.state();
+    story.op('y', ['x'], alice, removing(mallory));
+    assert.equal(story.members(), 'alice3 bob3 carol3 gina2 olga4');
+    story.with('z', ['y'], { by: alice.devices[0], changes: [inviting(new Uint8Array(32))], epoch: someEpoch() });
+    assert.equal(story.log.state().epochs.length, 1);
+    assert.equal(story.members(before), 'alice3 bob3 carol3 gina2 mallory2 olga4');
+    assert.deepEqual([before.epochs.length, before.invites.size, before.formerDevices.size], [0, 0, 0]);
   });
 
   it('judges what lies behind a void op too, and keeps void ops as heads', () => {
