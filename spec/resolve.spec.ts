@@ -229,6 +229,15 @@ describe('a long log', () => {
     assert.deepEqual([before.epochs.length, before.invites.size, before.formerDevices.size], [0, 0, 0]);
   });
 
+  it('says of the past only what still stands', () => {
+    const story = fiveOf().op('x', ['m'], bob, adding(gina)).op('y', ['x'], alice, adding(hank));
+    const at = (name: string) => story.members(story.log.stateAt([story.get(name).opId]));
+    assert.equal(at('x'), 'alice3 bob3 carol3 gina2 mallory2 olga4');
+    story.op('r', ['m'], olga, removing(bob));
+    assert.equal(at('x'), 'alice3 bob3 carol3 mallory2 olga4');
+    assert.equal(at('y'), 'alice3 bob3 carol3 hank2 mallory2 olga4');
+  });
+
   it('judges what lies behind a void op too, and keeps void ops as heads', () => {
     const story = fiveOf().op('void', ['m'], mallory, settingRole(mallory, roles.admin)).op('x', ['m'], alice, adding(gina));
     assert.deepEqual(story.log.heads().map(hex), [hex(story.get('void').opId), hex(story.get('x').opId)].sort());
