@@ -14,6 +14,7 @@ export type TranscriptEntry = {
   readonly epochId: EpochId;
   /** Of the op that starts the epoch. */
   readonly epochDepth: number;
+  /** The author's clock; 0 where it could not be opened, because the order must be the same everywhere. */
   readonly sentAt: number;
   /** What the author had seen; ids that are not here yet count once they come. */
   readonly heads: readonly FrameId[];
@@ -28,14 +29,26 @@ export type Placed = { readonly entry: TranscriptEntry; depth: number };
 /** How far back heads are looked for: what lies deeper has followers, or an author who will be heard again. */
 const headsWithin = 256;
 
-type Author = { did: Did; bySeq: Map<number, FrameId>; ranges: Range[]; top: number };
+/** So many followers are moved at once when something before them comes; with more the whole order is made anew when it is next asked for. */
+const movedAtOnce = 64;
+
+type Author = {
+  did: Did;
+  bySeq: Map<number, FrameId>;
+  /** hex of an epoch → by message key. */
+  byGen: Map<string, Map<number, FrameId>>;
+  ranges: Range[];
+  top: number;
+};
 
 export class Transcript {
   readonly #placed = new Map<string, Placed>();
   readonly #authors = new Map<string, Author>();
   /** hex of an id → those who name it as seen before them. */
   readonly #followers = new Map<string, Set<string>>();
+  /** Sorted unless it is stale, and then so are the depths. */
   readonly #order: Placed[] = [];
+  #isStale = false;
 
   get size(): number {
     return this.#placed.size;
@@ -54,6 +67,11 @@ export class Transcript {
     return this.#authors.get(hex(did))?.bySeq.get(seq);
   }
 
+  /** The frame of that device under that message key of an epoch. */
+  atGen(did: Did, epochId: EpochId, gen: number): FrameId | undefined {
+    return this.#authors.get(hex(did))?.byGen.get(hex(epochId))?.get(gen);
+  }
+
   /** The greatest number of that device here, 0 for none. */
   top(did: Did): number {
     return this.#authors.get(hex(did))?.top ?? 0;
@@ -66,6 +84,7 @@ export class Transcript {
 
   /** In display order; do not change it. */
   inOrder(): readonly Placed[] {
+    if (this.#isStale) this.#orderAnew();
     return this.#order;
   }
 
@@ -78,9 +97,10 @@ export class Transcript {
   /** The newest frames of this epoch by others than `did` that nothing here follows, newest first. */
   heads(did: Did, epochId: EpochId, most: number): FrameId[] {
     const heads: FrameId[] = [];
-    for (let i = this.#order.length - 1; i >= 0 && heads.length < most; i--) {
-      const entry = this.#order[i]?.entry;
-      if (entry === undefined || this.#order.length - i > headsWithin) break;
+    const order = this.inOrder();
+    for (let i = order.length - 1; i >= 0 && heads.length < most; i--) {
+      const entry = order[i]?.entry;
+      if (entry === undefined || order.length - i > headsWithin) break;
       if (!equal(entry.epochId, epochId) || equal(entry.did, did)) continue;
       if ((this.#followers.get(hex(entry.id))?.size ?? 0) === 0) heads.push(entry.id);
     }
@@ -95,10 +115,25 @@ export class Transcript {
     this.#placed.set(name, placed);
     this.#note(entry);
     for (const parent of parentsOf(entry)) this.#follow(hex(parent), name);
+    const followers = this.#isStale ? undefined : this.#followersOf(name);
+    if (followers === undefined) {
+      this.#isStale = true;
+      this.#order.push(placed);
+      return 'added';
+    }
     placed.depth = this.#depthOf(entry);
     this.#insert(placed);
-    this.#raiseFollowers(name);
+    this.#raise(followers);
     return 'added';
+  }
+
+  /** Takes out what that device wrote from this number on, as if it had never come. */
+  dropFrom(did: Did, seq: number): void {
+    const kept = [...this.#placed.values()].filter(({ entry }) => !equal(entry.did, did) || entry.seq < seq);
+    for (const all of [this.#placed, this.#authors, this.#followers]) all.clear();
+    this.#order.length = 0;
+    this.#isStale = true;
+    for (const { entry } of kept) this.add(entry);
   }
 
   /** What is here, of the epochs that `mayHave` allows: for digests and vectors. Sorted by device. */
@@ -127,11 +162,15 @@ export class Transcript {
 
   #note(entry: TranscriptEntry): void {
     const name = hex(entry.did);
-    const author = this.#authors.get(name) ?? { did: entry.did, bySeq: new Map(), ranges: [], top: 0 };
+    const author = this.#authors.get(name) ?? {
+      ...{ did: entry.did, bySeq: new Map(), byGen: new Map(), ranges: [], top: 0 },
+    };
     this.#authors.set(name, author);
     author.bySeq.set(entry.seq, entry.id);
+    const gens = author.byGen.get(hex(entry.epochId)) ?? new Map<number, FrameId>();
+    author.byGen.set(hex(entry.epochId), gens.set(entry.gen, entry.id));
     author.top = Math.max(author.top, entry.seq);
-    author.ranges = withSeq(author.ranges, entry.seq);
+    addToRanges(author.ranges, entry.seq);
   }
 
   #follow(parent: string, child: string): void {
@@ -142,28 +181,60 @@ export class Transcript {
 
   /** 1 + the greatest depth of what was seen in the same epoch: derived, never believed. */
   #depthOf(entry: TranscriptEntry): number {
-    let depth = 1;
-    for (const id of parentsOf(entry)) {
-      const parent = this.#placed.get(hex(id));
-      if (parent !== undefined && hex(parent.entry.epochId) === hex(entry.epochId)) depth = Math.max(depth, parent.depth + 1);
-    }
-    return depth;
+    return this.#parentsHere(entry).reduce((depth, parent) => Math.max(depth, parent.depth + 1), 1);
   }
 
-  #raiseFollowers(from: string): void {
+  /** All that come after it, each after what it follows; undefined where they are many. */
+  #followersOf(from: string): Placed[] | undefined {
+    const found = new Map<string, Placed>();
     const waiting = [from];
     for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
       for (const follower of this.#followers.get(name) ?? []) {
         const placed = this.#placed.get(follower);
-        if (placed === undefined) continue;
-        const depth = this.#depthOf(placed.entry);
-        if (depth === placed.depth) continue;
-        this.#order.splice(this.#indexOf(placed), 1);
-        placed.depth = depth;
-        this.#insert(placed);
+        if (placed === undefined || found.has(follower)) continue;
+        if (found.size >= movedAtOnce) return undefined;
+        found.set(follower, placed);
         waiting.push(follower);
       }
     }
+    // Depths grow along what follows what, before the newcomer is counted as after it.
+    return [...found.values()].sort((a, b) => a.entry.epochDepth - b.entry.epochDepth || a.depth - b.depth);
+  }
+
+  #raise(followers: readonly Placed[]): void {
+    for (const placed of followers) {
+      const depth = this.#depthOf(placed.entry);
+      if (depth === placed.depth) continue;
+      this.#order.splice(this.#indexOf(placed), 1);
+      placed.depth = depth;
+      this.#insert(placed);
+    }
+  }
+
+  #orderAnew(): void {
+    for (const placed of this.#order) placed.depth = 0;
+    for (const placed of this.#order) this.#findDepth(placed);
+    this.#order.sort(inDisplayOrder);
+    this.#isStale = false;
+  }
+
+  /** Of an entry and of all before it whose depth is 0, without recursion: chains are long. */
+  #findDepth(of: Placed): void {
+    const waiting = [of];
+    for (let placed = waiting.at(-1); placed !== undefined; placed = waiting.at(-1)) {
+      const before = placed.depth > 0 ? [] : this.#parentsHere(placed.entry).filter(({ depth }) => depth === 0);
+      if (before.length > 0) waiting.push(...before);
+      else {
+        if (placed.depth === 0) placed.depth = this.#depthOf(placed.entry);
+        waiting.pop();
+      }
+    }
+  }
+
+  /** What it names as before it, of the same epoch. */
+  #parentsHere(entry: TranscriptEntry): Placed[] {
+    const here = parentsOf(entry).flatMap((id) => this.#placed.get(hex(id)) ?? []);
+    return here.filter((parent) => equal(parent.entry.epochId, entry.epochId));
   }
 
   #insert(placed: Placed): void {
@@ -210,16 +281,27 @@ export function rangesOf(seqs: readonly number[]): Range[] {
   return ranges;
 }
 
-function withSeq(ranges: readonly Range[], seq: number): Range[] {
-  const last = ranges.at(-1);
-  if (last !== undefined && seq === last.to + 1) return [...ranges.slice(0, -1), { from: last.from, to: seq }];
-  const joined: Range[] = [];
-  for (const range of [...ranges, { from: seq, to: seq }].sort((a, b) => a.from - b.from)) {
-    const before = joined.at(-1);
-    if (before !== undefined && range.from <= before.to + 1) before.to = Math.max(before.to, range.to);
-    else joined.push({ ...range });
+/** Ranges are ascending and apart from each other, and stay so. */
+function addToRanges(ranges: Range[], seq: number): void {
+  let low = 0;
+  let high = ranges.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle]?.to ?? 0) < seq - 1) low = middle + 1;
+    else high = middle;
   }
-  return joined;
+  // `low`: the first that ends at seq - 1 or later.
+  const range = ranges[low];
+  if (range === undefined || range.from > seq + 1) {
+    ranges.splice(low, 0, { from: seq, to: seq });
+    return;
+  }
+  range.from = Math.min(range.from, seq);
+  range.to = Math.max(range.to, seq);
+  const next = ranges[low + 1];
+  if (next === undefined || next.from > range.to + 1) return;
+  range.to = next.to;
+  ranges.splice(low + 1, 1);
 }
 
 /** What `theirs` has and `mine` lacks; both ascending. */

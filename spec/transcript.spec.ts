@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { missingRanges, rangesOf, Transcript, type TranscriptEntry } from '../mesh/transcript.ts';
 import { hex } from '../wire/bytes.ts';
 import { asDid, asFrameId, asOpId, type FrameId } from '../wire/ids.ts';
+import { seededRandom } from './fakes.ts';
 
 const epochs = [asOpId(new Uint8Array(32).fill(1)), asOpId(new Uint8Array(32).fill(2))] as const;
 
@@ -84,6 +85,57 @@ describe('the transcript', () => {
         }
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it('has the same order for long conversations that come backwards or mixed, read in between or not', () => {
+    const random = seededRandom(3);
+    const script = Array.from({ length: 400 }, () => {
+      const [did = 0, sees = 0, sentAt = 0] = random(3);
+      return { did: 1 + (did % 5), sees: sees % 4, epoch: 0, sentAt: sentAt % 50 };
+    });
+    const entries = conversation(script);
+    const expected = names(transcriptOf(entries));
+    const mixed = entries.map((entry) => ({ entry, at: hex(random(4)) })).sort((a, b) => (a.at < b.at ? -1 : 1));
+    for (const order of [[...entries].reverse(), mixed.map(({ entry }) => entry)]) {
+      assert.deepEqual(names(transcriptOf(order)), expected);
+      const read = new Transcript();
+      for (const [i, entry] of order.entries()) {
+        read.add(entry);
+        if (i % 7 === 0) read.inOrder();
+      }
+      assert.deepEqual(names(read), expected);
+    }
+  });
+
+  it('takes thousands that come backwards without stopping the world', () => {
+    const entries = conversation(Array.from({ length: 3000 }, (_, i) => ({ did: 1, sees: 0, epoch: 0, sentAt: i })));
+    let looked = 0;
+    const counted = entries.reverse().map((entry) => ({
+      ...entry,
+      get heads() {
+        looked += 1;
+        return entry.heads;
+      },
+    }));
+    transcriptOf(counted).inOrder();
+    assert.ok(looked < 40 * entries.length, `looked ${looked} times at what came before`);
+  });
+
+  it('forgets what a device wrote from a number on, as if it had never come', () => {
+    fc.assert(
+      fc.property(shuffled, fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 8 }), ([, mixed], did, seq) => {
+        const [first] = mixed.filter((entry) => entry.did[0] === did);
+        const transcript = transcriptOf(mixed);
+        if (first !== undefined) transcript.dropFrom(first.did, seq);
+        const kept = mixed.filter((entry) => entry.did[0] !== did || entry.seq < seq);
+        assert.deepEqual(names(transcript), names(transcriptOf(kept)));
+        assert.deepEqual(
+          transcript.vector(() => true, 8),
+          transcriptOf(kept).vector(() => true, 8),
+        );
+      }),
+      { numRuns: 100 },
     );
   });
 
