@@ -155,12 +155,10 @@ export class Session {
   async #send(body: MessageBody, from: 'terminal' | 'elsewhere'): Promise<void> {
     const group = await this.#groupToUse(from);
     if (group === undefined) return;
-    let sent = await group.send(body);
-    if (sent === 'stored') return;
-    // Just joined: the key comes with the log.
-    await this.#until(() => group.log.currentEpoch() !== undefined, keyPatience);
-    sent = await group.send(body);
-    if (sent === 'stored') return;
+    if ((await group.send(body)) === 'stored') return;
+    // Just joined, or somebody else did: the key comes with the log.
+    const outcome = await this.#until(() => hasKey(group), keyPatience);
+    if (outcome === 'so' && (await group.send(body)) === 'stored') return;
     this.#parts.say({ type: 'error', code: 'no-key', text: 'This device has no key of the group yet. That was not sent.' });
   }
 
@@ -295,6 +293,12 @@ export class Session {
       this.#waiting.add(check);
     });
   }
+}
+
+/** Of the epoch in force, under which alone it may send. */
+function hasKey({ log }: Group): boolean {
+  const [mine, inForce] = [log.currentEpoch()?.epochId, log.epochInForce()];
+  return mine !== undefined && inForce !== undefined && equal(mine, inForce);
 }
 
 /** By id, or by name where that is clear. */
