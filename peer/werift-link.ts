@@ -115,8 +115,10 @@ class WeriftEngine implements LinkEngine {
   async #answer(): Promise<void> {
     this.#prepare();
     const answer = await this.#connection.createAnswer();
-    this.#events.described('answer', answer.sdp);
-    await this.#connection.setLocalDescription(answer);
+    // As the DTLS client, which answerers are by default, it would wait for 100 ms before its first packet.
+    const sdp = answer.sdp.replace('a=setup:active', 'a=setup:passive');
+    this.#events.described('answer', sdp);
+    await this.#connection.setLocalDescription({ type: 'answer', sdp });
   }
 
   /** Once the transports are there, and before the first packet goes out. */
