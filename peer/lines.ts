@@ -12,7 +12,8 @@ export class Lines {
   readonly #reader: Interface;
   readonly #waiting: string[] = [];
   #taker: Taker | undefined;
-  #echo: 'shown' | 'hidden' = 'shown';
+  /** Until lines are messages, what is typed may be a passphrase, even before it is asked for. */
+  #echo: 'shown' | 'hidden' = 'hidden';
   #prompt: 'off' | 'on' = 'off';
   #isOver = false;
 
@@ -56,9 +57,7 @@ export class Lines {
   /** Asks on the terminal, and shows nothing of what is typed. Before `each`. */
   async secret(question: string): Promise<string | undefined> {
     this.#screen.write(question);
-    this.#echo = 'hidden';
     const answer = await this.next();
-    this.#echo = 'shown';
     this.#screen.write('\n');
     return answer;
   }
@@ -66,6 +65,7 @@ export class Lines {
   /** From here on every line goes there, those that waited first. */
   each(taker: Taker): void {
     this.#taker = taker;
+    this.#echo = 'shown';
     if (this.isTerminal) {
       this.#prompt = 'on';
       this.#reader.prompt();

@@ -281,6 +281,15 @@ describe('a headless peer at a terminal', () => {
     lines.close();
   });
 
+  it('shows nothing of a passphrase that is typed before it is asked for', async () => {
+    const { lines, typed, screen } = terminal();
+    typed.write('correct horse\r');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await lines.secret('Passphrase: '), 'correct horse');
+    assert.equal(screen(), 'Passphrase: \n');
+    lines.close();
+  });
+
   it('hears Ctrl-C, also while it asks', async () => {
     let interrupts = 0;
     const { lines, typed } = terminal(() => interrupts++);
