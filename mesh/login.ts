@@ -137,6 +137,9 @@ function sayHello(plan: LoginPlan): Step {
 }
 
 function hear(state: LoginState, message: NodeMessage): Step {
+  // Before it has shown its key nobody can make a device fall back on a login, which says its owner's name.
+  if (message.type === 'refused' && message.code === 'device-refused' && state.at === 'hello-sent')
+    return failConnection('bad-answer');
   if (message.type === 'refused') return fail({ by: 'node', code: message.code, retryAfter: message.retryAfter });
   if (message.type === 'node-hello' && state.at === 'hello-sent') {
     const { plan, helloBytes } = state;

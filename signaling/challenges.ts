@@ -5,10 +5,13 @@ import { limits } from '../wire/limits.ts';
 import type { NodeLimits } from './limits.ts';
 
 /** Who is proving what, as ClientHello said. */
-export type Attempt = { uid: Uid; username: string; certificate: Uint8Array; byHand: boolean; open: OpenChallenge } & (
+export type PersonsAttempt = { uid: Uid; username: string; certificate: Uint8Array; byHand: boolean; open: OpenChallenge } & (
   | { purpose: 'login' | 'register' }
   | { purpose: 'resume'; did: Did; signPub: Uint8Array; deviceCert: Uint8Array }
 );
+
+/** A device that is not known here hears who the node is before it hears that: otherwise it would tell its owner's name to anyone. */
+export type Attempt = PersonsAttempt | { purpose: 'unknown-device'; byHand: false; open: OpenChallenge };
 
 /** Stands for one waiting attempt. */
 export type Ticket = { readonly attempt: Attempt; readonly expiresAt: number };

@@ -281,8 +281,8 @@ export class Connection {
   #who(): string {
     const state = this.#state;
     if (state.step === 'joined') return state.member.username;
-    const isKnown = state.step === 'challenged' && state.ticket.attempt.purpose !== 'register';
-    return isKnown ? state.ticket.attempt.username : 'a stranger';
+    const attempt = state.step === 'challenged' ? state.ticket.attempt : undefined;
+    return attempt?.purpose === 'login' || attempt?.purpose === 'resume' ? attempt.username : 'a stranger';
   }
 
   // --- requests

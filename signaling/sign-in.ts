@@ -9,7 +9,7 @@ import type { Did, Uid } from '../wire/ids.ts';
 import type { ClientAuth, ClientHello, IceServer, NodeAuth, NodeHello } from '../wire/login-messages.ts';
 import { userNameProblem } from '../wire/names.ts';
 import type { Buckets } from './buckets.ts';
-import type { Attempt, Challenges, Ticket } from './challenges.ts';
+import type { Challenges, PersonsAttempt, Ticket } from './challenges.ts';
 import type { Directory, NewDevice } from './directory.ts';
 
 export type Registration = 'open' | 'closed';
@@ -21,7 +21,7 @@ export type Greeted = { outcome: 'greeted'; hello: NodeHello; ticket: Ticket };
 export type SignedIn = {
   outcome: 'signed-in';
   nodeAuth: NodeAuth;
-  purpose: Attempt['purpose'];
+  purpose: PersonsAttempt['purpose'];
   uid: Uid;
   did: Did;
   username: string;
@@ -61,9 +61,14 @@ export class SignIn {
     if (!origins.includes(hello.origin)) return refused('wrong-origin');
     if (!challenges.hasRoom(hello.flags === 1)) return refused('busy');
     if (hello.purpose === 'resume') return this.#greetResume(hello, from);
-    const retryAfter = from.address === undefined ? 0 : this.#parts.logins.take(from.address, from.now);
-    if (retryAfter > 0) return { ...refused('rate-limited'), retryAfter };
+    const limited = this.#limited(from);
+    if (limited !== undefined) return limited;
     return hello.purpose === 'register' ? this.#greetNewcomer(hello, from) : this.#greetLogin(hello, from);
+  }
+
+  #limited({ address, now }: { address: string | undefined; now: number }): SignInRefusal | undefined {
+    const retryAfter = address === undefined ? 0 : this.#parts.logins.take(address, now);
+    return retryAfter > 0 ? { ...refused('rate-limited'), retryAfter } : undefined;
   }
 
   async #greetLogin(hello: Purpose<'login'>, from: { helloBytes: Uint8Array; now: number }): Promise<Greeted | SignInRefusal> {
@@ -103,14 +108,21 @@ export class SignIn {
     }
   }
 
-  async #greetResume(hello: Purpose<'resume'>, from: { helloBytes: Uint8Array; now: number }): Promise<Greeted | SignInRefusal> {
+  async #greetResume(
+    hello: Purpose<'resume'>,
+    from: { helloBytes: Uint8Array; address: string | undefined; now: number },
+  ): Promise<Greeted | SignInRefusal> {
     const { directory, nodeKey, random, challenges } = this.#parts;
     const live = await directory.liveDevice(hello.did, from.now);
-    if (live === undefined) return refused('device-refused');
-    const { uid, username, certificate } = live.account;
+    const limited = live === undefined ? this.#limited(from) : undefined;
+    if (limited !== undefined) return limited;
     const started = await startResume({ helloBytes: from.helloBytes, nodeKey, random });
-    const attempt: Attempt = { uid, username, certificate, byHand: false, open: started.open, purpose: 'resume', ...live.device };
-    return { outcome: 'greeted', hello: started.hello, ticket: challenges.put(attempt, from.now) };
+    const common = { byHand: false, open: started.open } as const;
+    const ticket =
+      live === undefined
+        ? challenges.put({ ...common, purpose: 'unknown-device' }, from.now)
+        : challenges.put({ ...common, ...live.account, ...live.device, purpose: 'resume' }, from.now);
+    return { outcome: 'greeted', hello: started.hello, ticket };
   }
 
   /** `authBytes`: the whole message. */
@@ -121,15 +133,16 @@ export class SignIn {
     now: number;
   }): Promise<SignedIn | SignInRefusal> {
     const { attempt } = from.ticket;
-    const who = attempt.purpose === 'register' ? {} : { who: attempt.username };
+    const who = attempt.purpose === 'login' || attempt.purpose === 'resume' ? { who: attempt.username } : {};
     const taken = this.#parts.challenges.take(from.ticket, from.now);
     if (taken !== 'taken') return { ...refused('challenge-expired', taken), ...who };
+    if (attempt.purpose === 'unknown-device') return refused('device-refused');
     const outcome = await this.#check(attempt, from);
     return outcome.outcome === 'refused' ? { ...outcome, ...who } : this.#welcome(attempt, { ...from, did: outcome.did });
   }
 
   async #check(
-    attempt: Attempt,
+    attempt: PersonsAttempt,
     { auth, now }: { auth: ClientAuth; now: number },
   ): Promise<{ outcome: 'good'; did: Did } | SignInRefusal> {
     const { directory } = this.#parts;
@@ -153,7 +166,7 @@ export class SignIn {
 
   /** The device that speaks: the one that the client brings, or on resume the known one, whose certificate may have been renewed. */
   async #device(
-    attempt: Attempt,
+    attempt: PersonsAttempt,
     deviceCert: Uint8Array,
     now: number,
   ): Promise<({ outcome: 'good'; isNew: boolean } & NewDevice) | SignInRefusal> {
@@ -168,7 +181,7 @@ export class SignIn {
     return { outcome: 'good', isNew: true, ...checked.value };
   }
 
-  async #welcome(attempt: Attempt, from: { did: Did; authBytes: Uint8Array; now: number }): Promise<SignedIn> {
+  async #welcome(attempt: PersonsAttempt, from: { did: Did; authBytes: Uint8Array; now: number }): Promise<SignedIn> {
     const { directory, nodeKey, registration, iceServers } = this.#parts;
     const { uid, username, purpose } = attempt;
     const hasLockKey = await directory.hasLiveLockKey({ uid, did: from.did }, from.now);

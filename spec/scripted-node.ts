@@ -20,7 +20,7 @@ import { type ClientMessage, clientMessage, type NodeMessage, nodeMessage } from
 import type { AcceptSocket } from './virtual-network.ts';
 
 type Member = { uid: Uid; username: string; certificate: Uint8Array };
-type Session = { hello: ClientHello['hello']; member: Member; open: OpenChallenge };
+type Session = { hello: ClientHello['hello']; member: Member | 'device-refused'; open: OpenChallenge };
 
 export class ScriptedNode {
   readonly key: SigningKey;
@@ -93,10 +93,10 @@ export class ScriptedNode {
   async #greet(socket: Socket, hello: ClientHello['hello'], helloBytes: Uint8Array): Promise<Session | undefined> {
     if (hello.origin !== this.origin) return this.#refuse(socket, 'wrong-origin');
     const member = await this.#memberOf(hello);
-    if (typeof member === 'string') return this.#refuse(socket, member);
+    if (typeof member === 'string' && member !== 'device-refused') return this.#refuse(socket, member);
     const common = { helloBytes, nodeKey: this.key, random: this.#random };
     const started =
-      hello.purpose === 'resume'
+      member === 'device-refused' || hello.purpose === 'resume'
         ? await startResume(common)
         : await startChallenge({ ...common, ...member, sealer: this.sealer, now: this.#clock.now() });
     this.say({ type: 'node-hello', ...started.hello }, socket);
@@ -124,6 +124,10 @@ export class ScriptedNode {
   ): Promise<boolean> {
     if (session === undefined) throw new Error('no hello');
     const { open, member, hello } = session;
+    if (member === 'device-refused') {
+      this.#refuse(socket, member);
+      return false;
+    }
     const now = this.#clock.now();
     const { deviceCert, nameClaim } = auth.signed.fields;
     const { did, signPub } = await this.#deviceOf(member, deviceCert);

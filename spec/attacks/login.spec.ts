@@ -225,6 +225,27 @@ describe('a node that alice logs in at', () => {
       });
     }
 
+    it('stops a resume though the new node has never heard of the device', async () => {
+      (await world.loggedIn(alice)).client.close();
+      const impostor = await world.replaceNode(2);
+      const watched = login({ start: 'resume' });
+      await reaches(watched, 'other-node');
+      await world.clock.advance(day);
+      assert.deepEqual(impostor.helloPurposes(), ['resume']);
+    });
+
+    it('learns no name by refusing the device before it shows a key', async () => {
+      (await world.loggedIn(alice)).client.close();
+      const impostor = await world.replaceNode(2);
+      impostor.edit = (message) =>
+        message.type === 'node-hello' ? { type: 'refused', request: 0, code: 'device-refused', retryAfter: 0 } : message;
+      const watched = login({ start: 'resume' });
+      await reaches(watched, 'bad-answer');
+      await world.clock.advance(60_000);
+      assert.ok(impostor.heard.length > 1, 'it is tried again');
+      assert.deepEqual(impostor.namesHeard(), []);
+    });
+
     it('stops a connection that comes back, which has only said which device it is', async () => {
       const watched = await world.loggedIn(alice);
       const impostor = await world.replaceNode(2);

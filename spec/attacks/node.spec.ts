@@ -21,7 +21,8 @@ import { documentedTables, storedFields } from '../stored-fields.ts';
 
 const many = process.env.SLOW === '1' ? 20 : 1;
 
-describe('Attacks on the node', () => {
+describe('Attacks on the node', function () {
+  this.timeout(many > 1 ? 600_000 : 30_000);
   let alice: Person;
   let bob: Person;
   let eve: Person;
@@ -231,10 +232,10 @@ describe('Attacks on the node', () => {
       assert.equal(under.node.stats().signedIn, 2);
     });
 
-    it('an unknown device is asked for a full login', async () => {
-      const client = await under.dial();
-      client.hello({ port: under.port, person: eve, purpose: 'resume' });
-      assert.equal(refused(await client.next('refused')), 'device-refused');
+    it('an unknown device is asked for a full login once it has heard who the node is', async () => {
+      const { client, auth, nodeHello } = await challenged(eve, 'resume');
+      assert.equal(nodeHello.challenge.length, 0);
+      await isRefused(client, auth, 'device-refused', 'a stranger refused (device-refused)');
     });
 
     it('nothing but a hello comes first, nothing but a proof second, and requests only then', async () => {
