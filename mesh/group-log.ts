@@ -238,7 +238,7 @@ export class GroupLog {
     this.#lastNo = stored.lastNo;
     this.#nodeHeads = stored.nodeHeads;
     // By depth: what an op follows comes before it.
-    for (const { value } of await store.range(['op', hex(this.gid)])) this.#ops.add(readOp(value));
+    for (const { value } of await store.range(['op', hex(this.gid)])) this.#ops.addVerifiedBefore(readOp(value));
     if (stored.lastNo === 0) this.#unsent = this.#ops.get(this.gid);
     for (const { value } of await store.range(['epoch', hex(this.gid)])) {
       const keys = decode(epochKeysCodec, value);

@@ -5,6 +5,7 @@ import { hex } from '../wire/bytes.ts';
 import { roles } from '../wire/group-ops.ts';
 import {
   adding,
+  bodyOn,
   inviting,
   leaving,
   removing,
@@ -15,6 +16,7 @@ import {
   someEpoch,
   standInChecks,
   standInPerson,
+  unsignedOp,
 } from './op-people.ts';
 import { addAll, fiveOf, people, Story, some } from './op-story.ts';
 import { diceOf, type RandomLog, randomLog, shuffled } from './random-logs.ts';
@@ -116,6 +118,17 @@ describe('concurrent ops', () => {
       .op('x', ['oa'], olga, leaving)
       .op('y', ['oa'], alice, leaving);
     assert.match(story.members(), /^(alice4 bob3 carol3 mallory2|bob3 carol3 mallory2 olga4)$/);
+  });
+
+  it('do not demote who has become the last owner meanwhile', () => {
+    const story = fiveOf()
+      .op('b4', ['m'], olga, settingRole(bob, roles.owner))
+      .op('l', ['b4'], olga, leaving)
+      .op('n1', ['m'], olga)
+      .op('n2', ['n1'], olga)
+      .op('down', ['n2'], olga, settingRole(bob, roles.member));
+    assert.deepEqual([story.verdict('l'), story.verdict('down')], ['applied', 'applied']);
+    assert.equal(story.members(), 'alice3 bob4 carol3 mallory2');
   });
 
   it('that settled are judged by the outcome, not by the way to it', () => {
@@ -264,6 +277,13 @@ describe('a long log', () => {
     for (const op of story.ops.values()) assert.equal(log.add(op), 'known');
     for (const { opId } of story.ops.values()) log.stateAt([opId]);
     assert.equal(checked, story.ops.size);
+
+    const again = new OpLog({ checks });
+    for (const op of story.ops.values()) assert.equal(again.addVerifiedBefore(op), 'added');
+    assert.equal(story.members(again.state()), story.members());
+    assert.equal(checked, story.ops.size);
+    assert.equal(again.add(unsignedOp(bodyOn([story.get('m')], { by: alice.devices[0], changes: [] }))), 'added');
+    assert.equal(checked, story.ops.size + 1);
   });
 
   it('throws for a group without its genesis, and for ops that are not in', () => {
