@@ -1,7 +1,6 @@
 // The life of one socket: hello, challenge, proof, then requests one after the other. A type of message is taken only where it is due.
 import { decode, encode } from '../wire/codec.ts';
 import { type NodeErrorCode, nodeErrors } from '../wire/errors.ts';
-import { asDid, asUid, type Did, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type ClientMessage, clientMessage, nodeMessage } from '../wire/node-messages.ts';
 import { WireRefusal } from '../wire/refusal.ts';
@@ -10,9 +9,10 @@ import type { Challenges, Ticket } from './challenges.ts';
 import type { NodeClock } from './clock.ts';
 import type { Happenings } from './happenings.ts';
 import type { NodeLimits } from './limits.ts';
-import { bytesOf, type Follows, keyOf, type Presence } from './presence.ts';
+import { Member } from './member.ts';
+import { keyOf, type Presence } from './presence.ts';
 import { doneMessage, readRelay, toRelayed } from './relay.ts';
-import type { Member, Requests } from './requests.ts';
+import type { Requests } from './requests.ts';
 import type { SignedIn, SignIn, SignInRefusal } from './sign-in.ts';
 
 /** What the node needs of a web socket. */
@@ -253,7 +253,7 @@ export class Connection {
 
   #join({ nodeAuth, purpose, uid, did, username }: SignedIn, ms: number): void {
     const { presence, happenings, joined } = this.#parts;
-    const member = new ConnectedMember(this, { person: keyOf(uid), device: keyOf(did), username });
+    const member = new Member(this, { person: keyOf(uid), device: keyOf(did), username });
     this.#state = { step: 'joined', member };
     presence.join(member);
     joined(this);
@@ -357,38 +357,6 @@ export class Connection {
 
   #refuseRelay(request: number, code: NodeErrorCode): void {
     this.push(encode(nodeMessage, { type: 'refused', request, code, retryAfter: code === 'busy' ? busyRelay : 0 }));
-  }
-}
-
-class ConnectedMember implements Member {
-  readonly person: string;
-  readonly device: string;
-  readonly username: string;
-  follows: Follows | undefined;
-  readonly #connection: Connection;
-
-  constructor(connection: Connection, { person, device, username }: { person: string; device: string; username: string }) {
-    this.#connection = connection;
-    this.person = person;
-    this.device = device;
-    this.username = username;
-    this.follows = undefined;
-  }
-
-  get uid(): Uid {
-    return asUid(bytesOf(this.person));
-  }
-
-  get did(): Did {
-    return asDid(bytesOf(this.device));
-  }
-
-  push(message: Uint8Array, written?: () => void): 'sent' | 'closed' {
-    return this.#connection.push(message, written);
-  }
-
-  replaced(): void {
-    this.#connection.end('replaced');
   }
 }
 

@@ -11,14 +11,19 @@ switch (read.outcome) {
     process.stdout.write(helpText());
     break;
   case 'bad':
-    process.stderr.write(`${read.problem}\nAll flags: npm start -- --help\n`);
-    process.exitCode = 2;
+    complain(read.problem);
     break;
   case 'settings':
-    await run(read.settings);
+    if (read.settings.page === undefined || isPage(read.settings.page)) await run(read.settings);
+    else complain(`PAGE is "${read.settings.page}", and there is no built page in that folder.`);
     break;
   default:
     read satisfies never;
+}
+
+function complain(problem: string): void {
+  process.stderr.write(`${problem}\nAll flags: npm start -- --help\n`);
+  process.exitCode = 2;
 }
 
 async function run(settings: Settings): Promise<void> {
@@ -36,7 +41,11 @@ async function run(settings: Settings): Promise<void> {
 /** Beside the bundle, dist/node.mjs, or, run from the sources, in dist. */
 function builtPage(): string {
   const beside = join(import.meta.dirname, 'web');
-  return existsSync(join(beside, 'manifest.json')) ? beside : join(import.meta.dirname, '..', 'dist', 'web');
+  return isPage(beside) ? beside : join(import.meta.dirname, '..', 'dist', 'web');
+}
+
+function isPage(folder: string): boolean {
+  return existsSync(join(folder, 'manifest.json'));
 }
 
 function introduce(node: RunningNode, settings: Settings): void {

@@ -1,25 +1,20 @@
-// Starts a node: its store, the page and the web sockets on one port. The one importer of `ws`.
+// Starts a node: its key, its store, the page and the web sockets on one port.
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { Socket as TcpSocket } from 'node:net';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
 import { signingKeyFromSeed } from '../keys/ed25519.ts';
 import { expandKey } from '../keys/hash.ts';
 import type { NodeId } from '../wire/ids.ts';
-import { limits } from '../wire/limits.ts';
 import type { IceServer } from '../wire/login-messages.ts';
 import { canonicalOrigin } from '../wire/origin.ts';
-import { addressOf } from './address.ts';
 import { type NodeClock, systemClock } from './clock.ts';
-import type { ClientSocket } from './connection.ts';
 import { Hub, type HubStats } from './hub.ts';
 import { type NodeLimits, nodeLimits } from './limits.ts';
 import { makeSeed, readSeed, seedFile } from './node-seed.ts';
 import { loadPage, servePage } from './page.ts';
 import type { Registration } from './sign-in.ts';
+import { acceptSockets } from './sockets.ts';
 import type { NodeStore } from './store.ts';
 import { openLmdbStore } from './store-lmdb.ts';
 
@@ -97,7 +92,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     print: options.log ?? (() => undefined),
   });
   server.on('request', servePage(page, origins));
-  acceptSockets(server, hub, own);
+  acceptSockets(server, { hub, socketsPerAddress: own.socketsPerAddress, closeTimeout: farewellTime });
 
   const close = async () => {
     server.close();
@@ -171,139 +166,4 @@ function listen(server: Server, { port, host }: { port: number; host: string }):
       resolve(typeof address === 'object' && address !== null ? address.port : port);
     });
   });
-}
-
-// --- web sockets
-
-function acceptSockets(server: Server, hub: Hub, own: NodeLimits): void {
-  const options = {
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: limits.socketMessageBytes,
-    maxFragments: 64,
-    maxBufferedChunks: 1024,
-    closeTimeout: farewellTime,
-  };
-  const sockets = new WebSocketServer(options);
-  const addresses = new Addresses(own.socketsPerAddress);
-  server.on('clientError', (_error, socket) => socket.destroy());
-  server.on('upgrade', (request, stream, head) => {
-    const address = addressOf(request);
-    if (request.url !== '/') return turnAway(stream, '404 Not Found');
-    if (hub.room === 'full' || !addresses.hasRoom(address)) return turnAway(stream, '503 Service Unavailable');
-    sockets.handleUpgrade(request, stream, head, (webSocket) =>
-      attach(new NodeSocket(webSocket, request.socket), { hub, addresses, address }),
-    );
-  });
-}
-
-function turnAway(stream: Duplex, status: string): void {
-  stream.on('error', () => stream.destroy());
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-// The listeners live as long as the socket, and hold what stands in this function: not the request.
-function attach(
-  socket: NodeSocket,
-  { hub, addresses, address }: { hub: Hub; addresses: Addresses; address: string | undefined },
-): void {
-  const connection = hub.accept(socket, address);
-  addresses.enter(address);
-  const { webSocket } = socket;
-  webSocket.on('message', (data, isBinary) => {
-    if (isBinary && data instanceof Buffer) connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    else connection.end('malformed');
-  });
-  // What breaks the framing closes the socket too: `close` follows.
-  webSocket.on('error', ignore);
-  webSocket.on('close', () => {
-    addresses.leave(address);
-    hub.gone(connection);
-  });
-}
-
-const ignore = () => undefined;
-
-/** How many sockets each address has. */
-class Addresses {
-  readonly #most: number;
-  readonly #sockets = new Map<string, number>();
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  hasRoom(address: string | undefined): boolean {
-    return address === undefined || (this.#sockets.get(address) ?? 0) < this.#most;
-  }
-
-  enter(address: string | undefined): void {
-    if (address !== undefined) this.#sockets.set(address, (this.#sockets.get(address) ?? 0) + 1);
-  }
-
-  leave(address: string | undefined): void {
-    if (address === undefined) return;
-    const others = (this.#sockets.get(address) ?? 0) - 1;
-    if (others > 0) this.#sockets.set(address, others);
-    else this.#sockets.delete(address);
-  }
-}
-
-/** A web socket that gathers what is written in one turn of the event loop, so that it leaves in one system call. */
-class NodeSocket implements ClientSocket {
-  readonly webSocket: WebSocket;
-  readonly #tcp: TcpSocket;
-
-  constructor(webSocket: WebSocket, tcp: TcpSocket) {
-    this.webSocket = webSocket;
-    this.#tcp = tcp;
-  }
-
-  get bufferedAmount(): number {
-    return this.webSocket.bufferedAmount;
-  }
-
-  get bytesRead(): number {
-    return this.#tcp.bytesRead;
-  }
-
-  send(message: Uint8Array, written?: () => void): void {
-    gather(this.#tcp);
-    this.webSocket.send(message, written);
-  }
-
-  ping(): void {
-    this.webSocket.ping();
-  }
-
-  close(code: number, reason: string): void {
-    this.webSocket.close(code, reason);
-  }
-
-  terminate(): void {
-    this.webSocket.terminate();
-  }
-
-  pause(): void {
-    this.webSocket.pause();
-  }
-
-  resume(): void {
-    this.webSocket.resume();
-  }
-}
-
-let gathering: TcpSocket[] = [];
-
-function gather(tcp: TcpSocket): void {
-  if (tcp.writableCorked > 0) return;
-  tcp.cork();
-  if (gathering.push(tcp) === 1) setImmediate(release);
-}
-
-function release(): void {
-  const sockets = gathering;
-  gathering = [];
-  for (const tcp of sockets) tcp.uncork();
 }

@@ -1,6 +1,5 @@
 // What each request of a client that has logged in leads to. Relays, which are many, stand in connection.ts.
 import type { NodeErrorCode } from '../wire/errors.ts';
-import type { Did, Uid } from '../wire/ids.ts';
 import type { ClientMessage, LogAppend, NodeMessage } from '../wire/node-messages.ts';
 import type { Buckets } from './buckets.ts';
 import type { NodeClock } from './clock.ts';
@@ -8,16 +7,10 @@ import type { Checked, Directory } from './directory.ts';
 import type { GroupStore } from './group-store.ts';
 import type { Happenings } from './happenings.ts';
 import type { Mailboxes } from './mailbox.ts';
-import type { Attendee, Presence } from './presence.ts';
+import type { Member } from './member.ts';
+import type { Presence } from './presence.ts';
 
 export type Request = Exclude<ClientMessage, { type: 'client-hello' | 'client-auth' | 'relay' | 'log-out' }>;
-
-/** Who has logged in, on which device. */
-export interface Member extends Attendee {
-  readonly uid: Uid;
-  readonly did: Did;
-  readonly username: string;
-}
 
 export type RequestParts = {
   directory: Directory;

@@ -90,6 +90,9 @@ describe('The node as a process', function () {
     const node = start(['--port', '0', '--data', data], { REGISTRATION: 'maybe' });
     assert.equal(await node.ended, 2);
     assert.match(node.output, /^REGISTRATION is "maybe"\. It must be open or closed\.\n/);
+    const pageless = start(['--port', '0', '--data', data, '--page', data]);
+    assert.equal(await pageless.ended, 2);
+    assert.match(pageless.output, /^PAGE is .*no built page/);
   });
 
   it('has everything that it acknowledged after a SIGKILL at any moment', async () => {

@@ -20,7 +20,8 @@ import { appendKey, bytes, gTag, NodeUnderTest, opId, signedAppend } from './run
 
 const day = 86_400_000;
 
-describe('The node', () => {
+describe('The node', function () {
+  this.timeout(30_000);
   let alice: Person;
   let bob: Person;
   let under: NodeUnderTest;
