@@ -8,6 +8,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
+import { forBrowsers } from './web/bundling.mjs';
 
 export const root = dirname(fileURLToPath(import.meta.url));
 const dist = join(root, 'dist');
@@ -142,37 +143,6 @@ async function buildPage({ quick }) {
 
 const emptyPage =
   '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>Secure</title>\n</head>\n<body></body>\n</html>\n';
-
-// simple-peer is bundled from its source, which is smaller than its ready-made file, and with ours in place of what it uses little of.
-const simplePeerParts = './web/adapters/simple-peer-parts.ts';
-const standIns = {
-  debug: 'module.exports = () => () => {};',
-  randombytes: `module.exports = require('${simplePeerParts}').randomBytes;`,
-  'readable-stream': `module.exports = require('${simplePeerParts}');`,
-  buffer: `module.exports = require('${simplePeerParts}');`,
-};
-const simplePeerStandIns = {
-  name: 'simple-peer-stand-ins',
-  setup(building) {
-    building.onResolve({ filter: /^(debug|randombytes|readable-stream|buffer)$/ }, ({ path, importer }) => {
-      if (!/[\\/]simple-peer[\\/]index\.js$/.test(importer)) return undefined;
-      return { path, namespace: 'stand-in' };
-    });
-    building.onLoad({ filter: /.*/, namespace: 'stand-in' }, ({ path }) => ({
-      contents: standIns[path],
-      loader: 'js',
-      resolveDir: root,
-    }));
-  },
-};
-
-/** What esbuild must know to bundle our sources for a browser; the specs bundle parts of them. */
-export const forBrowsers = {
-  platform: 'browser',
-  target: 'es2022',
-  alias: { openpgp: 'openpgp/lightweight' },
-  plugins: [simplePeerStandIns],
-};
 
 /** The stylesheets that index.html names, or every one directly in web/. */
 function stylesOf(template) {

@@ -1,7 +1,11 @@
 // Ed25519 signatures. Two verifiers on purpose: every object type has one of them everywhere (spec/protocol.md §3),
-// because engines differ on edge cases and honest peers must never differ on one object. The one importer of the curves package.
-import { ed25519 } from '@noble/curves/ed25519.js';
+// because engines differ on edge cases and honest peers must never differ on one object. The one importer of the curve's package.
+import * as ed25519 from '@noble/ed25519';
+import { sha512 } from '@noble/hashes/sha2.js';
 import { concat, copyOf, fromHex, hex, label } from '../wire/bytes.ts';
+
+// The package brings no hash of its own.
+ed25519.hashes.sha512 = sha512;
 
 /** A private key that signs and is never seen. */
 export type SigningKey = {

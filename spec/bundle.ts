@@ -6,8 +6,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** The script, to be run as a classic one. `entry` from the root of the project. */
 export async function bundleForBrowser(entry: string): Promise<string> {
-  // The build is JavaScript: it runs before there is anything to compile TypeScript with.
-  const { forBrowsers }: { forBrowsers: BuildOptions } = await import(new URL('../build.mjs', import.meta.url).href);
+  // JavaScript: the build uses it before there is anything to compile TypeScript with.
+  const { forBrowsers }: { forBrowsers: BuildOptions } = await import(new URL('../web/bundling.mjs', import.meta.url).href);
   const { outputFiles = [] } = await build({
     ...forBrowsers,
     absWorkingDir: root,

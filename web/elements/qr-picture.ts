@@ -1,7 +1,7 @@
-// A QR code as a picture of our own making: the only importer of `qr`, loaded when somebody wants to see one.
+// A QR code as a picture of our own making, loaded when somebody wants to see one.
 import { css, html, LitElement } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { encodeQR } from 'qr';
+import { qrRows } from '../qr-code.ts';
 
 @customElement('secure-qr-picture')
 export class QrPicture extends LitElement {
@@ -21,8 +21,7 @@ export class QrPicture extends LitElement {
   `;
 
   override render() {
-    // Light correction: on a screen nothing is smudged, and fewer squares are easier to read from afar.
-    const rows = encodeQR(this.text, 'raw', { ecc: 'low', border: 3 });
+    const rows = qrRows(this.text);
     const path = rows.map((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : '')).join('')).join('');
     return html`<svg role="img" aria-label=${this.label} viewBox="0 0 ${rows.length} ${rows.length}" shape-rendering="crispEdges">
       <path fill="currentColor" d=${path} />
