@@ -107,6 +107,11 @@ export class SignalingClient implements NodeLine {
     return this.#state;
   }
 
+  /** Whether the node was asked for the name in a way it could grant, and its answer is not known. */
+  get mayBeRegistered(): boolean {
+    return this.#registered === 'maybe' || (this.#hello === 'register' && this.#attempt?.proof === 'sent');
+  }
+
   /** The node's clock as far as it is known: dates of OpenPGP signatures follow it. */
   nodeNow(): number {
     return this.#parts.clock.now() + this.#clockOffset;

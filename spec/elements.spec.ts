@@ -118,14 +118,19 @@ describe('the screens', function () {
       await open('?scene=sign-in');
       await field('User name').fill('Ålice');
       await button('Register').click();
-      assert.match((await problemOf(field('User name'))) ?? '', /Only small letters/);
-      assert.match((await problemOf(field('Passphrase'))) ?? '', /Enter a passphrase/);
+      assert.match((await problemOf(field('User name'))) ?? '', /“å” cannot be used: only small letters/);
+      assert.match((await problemOf(field('Passphrase'))) ?? '', /Choose a passphrase/);
       assert.equal(await field('User name').getAttribute('aria-invalid'), 'true');
       await focusIs(field('User name'));
       await field('User name').fill('root');
       assert.equal(await problemOf(field('User name')), undefined);
       await button('Register').click();
       assert.match((await problemOf(field('User name'))) ?? '', /reserved/);
+      await field('User name').fill('alice');
+      await field('Passphrase').fill('password1');
+      await button('Register').click();
+      assert.match((await problemOf(field('Passphrase'))) ?? '', /too easy to guess/);
+      await focusIs(field('Passphrase'));
       assert.deepEqual(await calls(), []);
     });
 

@@ -22,6 +22,14 @@ class BrowserController implements Controller {
 
   constructor() {
     this.#state = this.#signInScreen({});
+    // Before it is needed: a node that goes away meanwhile could not send it any more.
+    setTimeout(
+      () =>
+        this.#loadSignIn()
+          .then((signIn) => signIn.warmUp())
+          .catch(() => undefined),
+      1000,
+    );
     addEventListener('pagehide', () => {
       // Tells peers and node; what was shown is on disk already.
       void this.#session?.chat.close();
@@ -53,7 +61,12 @@ class BrowserController implements Controller {
   }
 
   async checkKey(bytes: Uint8Array, choice?: string): Promise<KeyCheck> {
-    return (await this.#loadSignIn()).checkKey(bytes, choice);
+    try {
+      return await (await this.#loadSignIn()).checkKey(bytes, choice);
+    } catch (error) {
+      console.error(error);
+      return error instanceof PartMissing ? { outcome: 'refused', ...partMissing } : { outcome: 'refused', ...broken };
+    }
   }
 
   useKey(input: { username: string; passphrase: string }): Promise<void> {
@@ -67,9 +80,8 @@ class BrowserController implements Controller {
   lock(): void {
     const session = this.#session;
     this.#session = undefined;
-    this.#signIn?.lock();
+    this.#signIn?.lock(session);
     this.#show(this.#signInScreen({}));
-    session?.close().catch((error: unknown) => console.error(error));
   }
 
   openGroup(gid: string): void {
@@ -129,15 +141,13 @@ class BrowserController implements Controller {
     };
     try {
       const outcome = await run(await this.#loadSignIn(), trying);
+      if (outcome.outcome === 'failed' && outcome.kept !== undefined) this.#used.remember(outcome.kept);
       if (outcome.outcome === 'in') await this.#signedIn(outcome.session, outcome.username);
       else this.#show(this.#signInScreen({ problem: outcome.outcome === 'failed' ? outcome.problem : undefined }));
     } catch (error) {
       console.error(error);
-      this.#show(
-        this.#signInScreen({
-          problem: { field: 'node', text: 'Something went wrong in this app. Reload the page and try again.' },
-        }),
-      );
+      const { what, mend } = error instanceof PartMissing ? partMissing : broken;
+      this.#show(this.#signInScreen({ problem: { field: 'node', text: `${what} ${mend}` } }));
     } finally {
       this.#trying = undefined;
     }
@@ -154,7 +164,9 @@ class BrowserController implements Controller {
 
   async #loadSignIn(): Promise<SignIn> {
     if (this.#signIn === undefined) {
-      const { SignIn } = await import('./sign-in.ts');
+      const { SignIn } = await import('./sign-in.ts').catch((cause: unknown) => {
+        throw new PartMissing('sign-in', { cause });
+      });
       this.#signIn ??= new SignIn();
     }
     return this.#signIn;
@@ -193,9 +205,20 @@ class BrowserController implements Controller {
   }
 }
 
+/** A part of the app could not be fetched: the node that serves it, or the way to it, is gone. */
+class PartMissing extends Error {}
+
+const partMissing = {
+  what: 'A part of this app could not be loaded, as the node cannot be reached.',
+  mend: 'Try again when you are connected.',
+};
+
+const broken = { what: 'Something went wrong in this app.', mend: 'Reload the page and try again.' };
+
 export type Trying = { signal: AbortSignal; progress(words: string): void; changed(): void };
 
 export type SignInOutcome =
   | { outcome: 'in'; session: ChatSession; username: string }
-  | { outcome: 'failed'; problem: NonNullable<SignInScreen['problem']> }
+  /** kept: whose key stays in this browser all the same. */
+  | { outcome: 'failed'; problem: NonNullable<SignInScreen['problem']>; kept?: string }
   | { outcome: 'cancelled' };

@@ -1,7 +1,7 @@
 // The key agent as the page sees it: every call goes to the key worker, which alone holds the unlocked key.
 import type { KeyAgent } from '../../keys/key-agent.ts';
 import { KeyRefusal } from '../../keys/key-refusal.ts';
-import { type AgentMethod, isRefusalCode } from './key-messages.ts';
+import { type AgentCall, type AgentMethod, isRefusalCode } from './key-messages.ts';
 
 type Waiting = { resolve(result: unknown): void; reject(error: Error): void };
 
@@ -15,15 +15,23 @@ export class KeyWorkerFailure extends Error {
 
 const workerAddress = '/key-worker.js';
 
-/** The worker starts with the first call; `terminate` ends it, and the unlocked key with it. */
+/** Numbers of calls begin at 1: the answer to this one is waited for by nobody. */
+const wipe: AgentCall = { no: 0, method: 'lock', args: [] };
+
+/** The worker starts with the first call. */
 export class KeyAgentProxy implements KeyAgent {
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #calls = 0;
+  /** Whether a key may have been unlocked in this worker since it was locked last. */
+  #isUsed = false;
 
   generate: KeyAgent['generate'] = (...args) => this.#call('generate', args);
   import: KeyAgent['import'] = (...args) => this.#call('import', args);
-  unlock: KeyAgent['unlock'] = (...args) => this.#call('unlock', args);
+  unlock: KeyAgent['unlock'] = (...args) => {
+    this.#isUsed = true;
+    return this.#call('unlock', args);
+  };
   relock: KeyAgent['relock'] = (...args) => this.#call('relock', args);
   open: KeyAgent['open'] = (...args) => this.#call('open', args);
   allowMoreChallenges: KeyAgent['allowMoreChallenges'] = () => this.#call('allowMoreChallenges', []);
@@ -34,15 +42,25 @@ export class KeyAgentProxy implements KeyAgent {
   stripCertificate: KeyAgent['stripCertificate'] = (...args) => this.#call('stripCertificate', args);
   mergeCertificate: KeyAgent['mergeCertificate'] = (...args) => this.#call('mergeCertificate', args);
 
-  async lock(): Promise<void> {
-    this.terminate();
+  /** Loads the worker now: without the node it cannot be had later. */
+  start(): void {
+    this.#running();
   }
 
-  /** What was asked and not answered rejects. */
-  terminate(): void {
-    this.#worker?.terminate();
-    this.#worker = undefined;
+  /**
+   * The key is wiped, and what was asked and not answered rejects. The worker ends as soon as another is there to take its place; where none can be
+   * loaded it stays, without a key, so that the person can unlock again.
+   */
+  async lock(): Promise<void> {
     this.#fail('the key is locked');
+    const old = this.#worker;
+    if (old === undefined) return;
+    old.postMessage(wipe);
+    this.#isUsed = false;
+    const next = startWorker();
+    next.addEventListener('error', () => next.terminate());
+    next.addEventListener('message', () => this.#replace(old, next), { once: true });
+    next.postMessage(wipe);
   }
 
   #call<M extends AgentMethod>(method: M, args: Parameters<KeyAgent[M]>): ReturnType<KeyAgent[M]>;
@@ -56,12 +74,23 @@ export class KeyAgentProxy implements KeyAgent {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = startWorker();
+    return this.#use(startWorker());
+  }
+
+  #use(worker: Worker): Worker {
     worker.addEventListener('message', ({ data }: MessageEvent<unknown>) => this.#answered(data));
     worker.addEventListener('messageerror', () => this.#broke(worker));
     worker.addEventListener('error', () => this.#broke(worker));
     this.#worker = worker;
     return worker;
+  }
+
+  /** Unless the old one is at work again. */
+  #replace(old: Worker, next: Worker): void {
+    const isIdle = this.#worker === old && this.#waiting.size === 0 && !this.#isUsed;
+    if (!isIdle) return next.terminate();
+    old.terminate();
+    this.#use(next);
   }
 
   #answered(outcome: unknown): void {

@@ -3,8 +3,8 @@
 import { limits } from '../../wire/limits.ts';
 import { isReadableName } from '../../wire/names.ts';
 import type { Controller, GroupView } from '../app-state.ts';
+import { tidyUsername } from '../username.ts';
 import type { Question } from './ask-dialog.ts';
-import { tidyUsername } from './username.ts';
 
 export function createQuestion(controller: Controller): Question {
   return {

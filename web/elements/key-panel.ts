@@ -3,13 +3,14 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { AppState, Controller, KeyCheck, KeyFacts } from '../app-state.ts';
 import { adviceOf } from '../mend-text.ts';
+import { newPassphraseProblem } from '../new-passphrase.ts';
 import { fingerprintGroups } from '../person-name.ts';
+import { tidyUsername, usernameHint, usernameProblem } from '../username.ts';
 import { busyButtons } from './busy-buttons.ts';
 import { controls } from './control-styles.ts';
 import { field, problemLine, revealButton } from './field.ts';
 import { icon } from './icons.ts';
 import { keyFactsCard, keyFactsStyles } from './key-facts.ts';
-import { tidyUsername, usernameHint, usernameProblem } from './username.ts';
 import './copy-line.ts';
 import './strength-meter.ts';
 
@@ -130,6 +131,7 @@ export class KeyPanel extends LitElement {
       }
 
       .keys .mono {
+        max-width: 25ch;
         color: var(--quiet);
         font-weight: 400;
       }
@@ -384,7 +386,7 @@ export class KeyPanel extends LitElement {
     this.problem = undefined;
     this.mistakes = {
       username: this.username === '' ? 'Enter a user name.' : usernameProblem(this.username),
-      passphrase: this.passphrase === '' ? 'Enter the passphrase.' : undefined,
+      passphrase: this.#passphraseMistake(),
     };
     const wrong = this.mistakes.username ? 'username' : this.mistakes.passphrase ? 'passphrase' : undefined;
     if (wrong !== undefined) {
@@ -392,6 +394,11 @@ export class KeyPanel extends LitElement {
       return;
     }
     void this.controller?.useKey({ username: this.username, passphrase: this.passphrase });
+  }
+
+  #passphraseMistake(): string | undefined {
+    if (this.stage.stage === 'ready' && !this.stage.needsPassphrase) return newPassphraseProblem(this.passphrase);
+    return this.passphrase === '' ? 'Enter the passphrase of this key.' : undefined;
   }
 }
 

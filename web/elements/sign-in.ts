@@ -2,11 +2,12 @@
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { AppState, Controller, Theme } from '../app-state.ts';
+import { newPassphraseProblem } from '../new-passphrase.ts';
+import { tidyUsername, usernameHint, usernameProblem } from '../username.ts';
 import { busyButtons } from './busy-buttons.ts';
 import { controls } from './control-styles.ts';
 import { field, problemLine, revealButton } from './field.ts';
 import { mark } from './icons.ts';
-import { tidyUsername, usernameHint, usernameProblem } from './username.ts';
 import './key-panel.ts';
 import './strength-meter.ts';
 import './theme-chooser.ts';
@@ -292,14 +293,16 @@ export class SignIn extends LitElement {
   }
 
   #usernameField(hint: string | undefined): TemplateResult {
+    const problem = this.mistakes.username ?? this.#problemAt('username');
     return field({
       name: 'username',
       label: 'User name',
       autocomplete: 'username',
       maxlength: 64,
       value: this.username,
-      hint,
-      problem: this.mistakes.username ?? this.#problemAt('username'),
+      // Both would say much the same.
+      hint: problem === undefined ? hint : undefined,
+      problem,
       changed: (username) => {
         this.username = username;
         this.mistakes = { ...this.mistakes, username: undefined };
@@ -394,14 +397,23 @@ export class SignIn extends LitElement {
     this.username = tidyUsername(this.username);
     this.problem = undefined;
     this.mistakes = {
-      username: this.username === '' ? 'Enter your user name.' : registering ? usernameProblem(this.username) : undefined,
-      passphrase: this.passphrase === '' ? 'Enter a passphrase.' : undefined,
+      username: usernameMistake(this.username, registering),
+      passphrase: registering
+        ? newPassphraseProblem(this.passphrase)
+        : this.passphrase === ''
+          ? 'Enter your passphrase.'
+          : undefined,
     };
     const wrong = this.mistakes.username ? 'username' : this.mistakes.passphrase ? 'passphrase' : undefined;
     if (wrong !== undefined) return this.#focusField(wrong);
     const input = { username: this.username, passphrase: this.passphrase };
     void (registering ? this.controller?.register(input) : this.controller?.logIn(input));
   }
+}
+
+function usernameMistake(username: string, registering: boolean): string | undefined {
+  if (username === '') return registering ? 'Choose a user name.' : 'Enter your user name.';
+  return registering ? usernameProblem(username) : undefined;
 }
 
 declare global {
