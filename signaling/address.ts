@@ -1,15 +1,21 @@
 // Who a connection counts for: an IPv4 address, an IPv6 network, or nobody for this machine itself. Never logged and never stored.
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 
 /** Undefined: loopback, which is not held to the limits per address. A proxy on this machine says for whom it speaks. */
 export function addressOf(request: IncomingMessage): string | undefined {
-  const remote = plainAddress(request.socket.remoteAddress ?? '');
-  if (!isLoopback(remote)) return networkOf(remote);
+  const remote = remoteOf(request.socket);
+  if (remote !== undefined) return remote;
   const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',');
   // The last entry is what our proxy saw; those before are what its client claimed.
   const last = forwarded.split(',').at(-1)?.trim() ?? '';
   return last === '' ? undefined : networkOf(plainAddress(last.slice(0, 64)));
+}
+
+/** Of the other end, whoever it speaks for; undefined for loopback. */
+export function remoteOf(socket: Socket): string | undefined {
+  const remote = plainAddress(socket.remoteAddress ?? '');
+  return isLoopback(remote) ? undefined : networkOf(remote);
 }
 
 export function isLoopback(host: string): boolean {

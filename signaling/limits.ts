@@ -8,6 +8,8 @@ export const nodeLimits = {
   sockets: 10_000,
   /** A household or an office behind one address; loopback, where proxies and specs come from, is not held to it. */
   socketsPerAddress: 200,
+  /** Of whatever kind: its sockets, and some that load the page. */
+  connectionsPerAddress: 250,
   /** Sockets that have not logged in: strangers must not use up all sockets. */
   strangers: 2_000,
   /** Until ClientHello has come. */

@@ -14,7 +14,7 @@ import { type NodeLimits, nodeLimits } from './limits.ts';
 import { makeSeed, readSeed, seedFile } from './node-seed.ts';
 import { loadPage, servePage } from './page.ts';
 import type { Registration } from './sign-in.ts';
-import { acceptSockets } from './sockets.ts';
+import { acceptSockets, boundConnections } from './sockets.ts';
 import type { NodeStore } from './store.ts';
 import { openLmdbStore } from './store-lmdb.ts';
 
@@ -68,8 +68,15 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const page = options.page === undefined ? new Map() : await orCannot(loadPage(options.page), 'Build the page again');
   const store =
     options.store ?? (await orCannot(openLmdbStore(join(options.data, 'store')), `The store in ${options.data} cannot be used`));
-  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 10_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 });
+  const server = createServer({
+    maxHeaderSize: 8192,
+    headersTimeout: own.helloTime,
+    requestTimeout: own.helloTime,
+    connectionsCheckingInterval: 1_000,
+    keepAliveTimeout: 5_000,
+  });
   server.maxConnections = own.sockets + pageLoads;
+  boundConnections(server, { perAddress: own.connectionsPerAddress });
 
   let port: number;
   try {

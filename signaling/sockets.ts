@@ -4,7 +4,7 @@ import type { Socket as TcpSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { limits } from '../wire/limits.ts';
-import { addressOf } from './address.ts';
+import { addressOf, remoteOf } from './address.ts';
 import type { ClientSocket } from './connection.ts';
 import type { Hub } from './hub.ts';
 
@@ -35,6 +35,21 @@ export function acceptSockets(
   });
 }
 
+/** Ends connections above so many of one address, which need not even have asked for anything. */
+export function boundConnections(server: Server, { perAddress }: { perAddress: number }): void {
+  const addresses = new Addresses(perAddress);
+  server.on('connection', (tcp) => {
+    const address = remoteOf(tcp);
+    if (address === undefined) return;
+    if (!addresses.hasRoom(address)) {
+      tcp.destroy();
+      return;
+    }
+    addresses.enter(address);
+    tcp.once('close', () => addresses.leave(address));
+  });
+}
+
 function turnAway(stream: Duplex, status: string): void {
   stream.on('error', () => stream.destroy());
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -62,7 +77,7 @@ function attach(
 
 const ignore = () => undefined;
 
-/** How many sockets each address has. */
+/** How many connections each address has. */
 class Addresses {
   readonly #most: number;
   readonly #sockets = new Map<string, number>();
