@@ -231,6 +231,7 @@ export class Chat {
         ...{ me: this.#device, store, clock, random },
         note: (text) => events.note(text),
         stored: (id, bytes, from) => this.#spread.stored(group, id, bytes, from),
+        forked: (fork, from) => this.#spread.forked(group, fork, from),
         neighbours: () => this.#spread.neighbours(group),
         changed: () => events.changed(),
         logWanted: () => this.#logWanted(group.gid),

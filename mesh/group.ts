@@ -18,11 +18,14 @@ import { type Role, roles } from '../wire/group-ops.ts';
 import { asDid, asFrameId, type Did, type EpochId, type FrameId, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { decodeMessageBody, encodeMessageBody, type MessageBody } from '../wire/message-body.ts';
+import { Delivery } from './delivery.ts';
+import { type Fork, Forks, type FrameFacts, forkedAt } from './forks.ts';
 import type { GroupLog } from './group-log.ts';
 import type { Clock, Random, Stop, Store, StoreChange } from './ports.ts';
 import { isRefusal } from './refusals.ts';
 import { Transcript, type TranscriptEntry } from './transcript.ts';
 import { Turns } from './turns.ts';
+import { WaitingFrames } from './waiting-frames.ts';
 
 export type GroupNeeds = {
   me: Device;
@@ -32,6 +35,8 @@ export type GroupNeeds = {
   note(text: string): void;
   /** A frame that was not here before, ours or another's, is stored: spread it. */
   stored(frame: FrameId, bytes: Uint8Array, from: Did | undefined): void;
+  /** A device is frozen, or from an earlier number on: neighbours must hear of the proof. `from` brought it. */
+  forked(fork: Fork, from: Did | undefined): void;
   /** Linked devices of the group now. */
   neighbours(): number;
   /** Something that a screen shows has changed. */
@@ -42,9 +47,6 @@ export type GroupNeeds = {
 
 /** What came of a frame: 'stored' and 'known' are answered with "have". */
 export type Received = 'stored' | 'known' | 'waiting' | 'refused';
-
-/** Proof that a device signed two different frames under one number: both are kept. */
-export type Fork = { did: Did; seq: number; frames: [Uint8Array, Uint8Array] };
 
 const storedFrame = struct({
   version: numberOf(1, 1),
@@ -58,8 +60,6 @@ const storedFrame = struct({
 
 const storedOwn = struct({ version: numberOf(1, 1), seq: u64, previous: bytesN(32) });
 
-/** Frames of epochs that are not known yet wait for the log: bounded, and dropped rather than kept long. */
-const waitingFrames = 256;
 /** A message waits this long for what its author had seen before. */
 const parentsWait = 2_000;
 /** Receipts are batched. */
@@ -72,23 +72,25 @@ export class Group {
   readonly #needs: GroupNeeds;
   readonly #turns = new Turns();
   readonly #chains = new Map<string, ReceiverChain>();
-  readonly #waiting: { read: ReadFrame; from: Did | undefined }[] = [];
-  /** Own frames that somebody else is known to have: hex of the frame id → their dids. */
-  readonly #had = new Map<string, Set<string>>();
-  /** Own frames that were sent, by the rule of `had`: hex of the frame id. */
-  readonly #sent = new Set<string>();
-  /** Per receiving device: up to which number they have each author's frames. */
-  readonly #receipts = new Map<string, Map<string, number>>();
+  readonly #waiting = new WaitingFrames();
+  readonly #forks: Forks;
+  readonly #delivery: Delivery;
+  /** What our own receipts have said: per author, in hex. */
   readonly #receipted = new Map<string, number>();
-  readonly #frozen = new Map<string, number>();
-  readonly forks: Fork[] = [];
   #seq = 0;
   #previous: Uint8Array = new Uint8Array(32);
   #receiptTimer: Stop | undefined;
+  #heldTimer: Stop | undefined;
+  #heldUntil = 0;
+  #closed = false;
 
   constructor(needs: GroupNeeds, log: GroupLog) {
     this.#needs = needs;
     this.log = log;
+    const { gid } = log;
+    const { store } = needs;
+    this.#forks = new Forks({ gid, store });
+    this.#delivery = new Delivery({ ...needs, gid, me: needs.me.did });
   }
 
   get gid() {
@@ -106,13 +108,24 @@ export class Group {
     }
     for (const { key, value } of await store.range(['chain', hex(this.gid)]))
       this.#chains.set(`${key[2]} ${key[3]}`, decode(receiverChainCodec, value));
+    await this.#forks.load();
     for (const { value } of await store.range(['frame', hex(this.gid)])) this.#restore(decode(storedFrame, value));
-    for (const { key } of await store.range(['sent', hex(this.gid)])) this.#sent.add(String(key[2]));
+    await this.#delivery.load();
   }
 
-  /** Stored, then handed on; resolves when it is on disk. 'no-key': this device has no keys to send with yet. */
+  /** Stored, then handed on; resolves when it is on disk. 'no-key': this device has no keys to send with yet, or may not speak any more. */
   send(body: MessageBody): Promise<'stored' | 'no-key'> {
     return this.#turns.take(() => this.#send(body));
+  }
+
+  /** What a neighbour says proves that a device told two stories. Never throws for what is in it. */
+  receiveFork(first: ReadFrame, second: ReadFrame, from: Did): Promise<Received> {
+    return this.#turns.take(() => this.#receiveFork(first, second, from));
+  }
+
+  /** Devices that told two stories, with the proof. */
+  get forks(): Forks {
+    return this.#forks;
   }
 
   /** A frame from a neighbour, or one that waited. Never throws for what is in it. */
@@ -122,29 +135,15 @@ export class Group {
 
   /** The log went on: what waited for it may now be understood. */
   async logChanged(): Promise<void> {
-    const waited = this.#waiting.splice(0);
-    for (const { read, from } of waited) await this.receive(read, from);
+    for (const { read, from } of this.#waiting.takeAll()) await this.receive(read, from);
     this.#needs.changed();
   }
 
-  /** That neighbour has these frames. An own one is sent once two neighbours have it, or the only one there is. */
+  /** That neighbour has these frames. */
   had(did: Did, frames: readonly FrameId[]): void {
-    const changes: StoreChange[] = [];
-    for (const id of frames) {
-      const entry = this.transcript.get(id);
-      const name = hex(id);
-      if (entry === undefined || !equal(entry.did, this.#needs.me.did) || this.#sent.has(name)) continue;
-      const others = this.#had.get(name) ?? new Set();
-      others.add(hex(did));
-      this.#had.set(name, others);
-      if (others.size < Math.min(2, this.#needs.neighbours())) continue;
-      this.#had.delete(name);
-      this.#sent.add(name);
-      changes.push({ put: ['sent', hex(this.gid), name], value: new Uint8Array() });
-    }
-    if (changes.length === 0) return;
-    this.#needs.store.write(changes).catch((error: unknown) => this.#needs.note(`not stored: ${String(error)}`));
-    this.#needs.changed();
+    const { me } = this.#needs;
+    const isOwn = (id: FrameId) => equal(this.transcript.get(id)?.did ?? did, me.did);
+    this.#delivery.had(did, frames.filter(isOwn));
   }
 
   /** The bytes of a stored frame, for a neighbour who wants it. */
@@ -167,10 +166,10 @@ export class Group {
     receivers: number;
   } {
     const receivers = this.#receiversOf(entry);
-    const deliveredTo = receivers.filter(({ dids }) => dids.some((did) => this.#hasReceipt(did, entry))).length;
+    const deliveredTo = receivers.filter(({ dids }) => dids.some((did) => this.#delivery.hasReceipt(did, entry.seq))).length;
     if (receivers.length === 0) return { state: 'saved', deliveredTo, receivers: 0 };
     if (deliveredTo === receivers.length) return { state: 'delivered', deliveredTo, receivers: receivers.length };
-    const isSent = deliveredTo > 0 || this.#sent.has(hex(entry.id));
+    const isSent = deliveredTo > 0 || this.#delivery.isSent(entry.id);
     return { state: isSent ? 'sent' : 'sending', deliveredTo, receivers: receivers.length };
   }
 
@@ -206,6 +205,15 @@ export class Group {
       .filter((did) => !equal(did, this.#needs.me.did));
   }
 
+  /** Whether it is such a device. */
+  hasDevice(did: Did): boolean {
+    if (equal(did, this.#needs.me.did)) return false;
+    const name = hex(did);
+    for (const { role, devices } of this.log.state()?.members.values() ?? [])
+      if (role >= roles.member && devices.has(name)) return true;
+    return false;
+  }
+
   roleOf(uid: Uid): Role {
     return this.log.state()?.members.get(hex(uid))?.role ?? roles.none;
   }
@@ -216,7 +224,9 @@ export class Group {
   }
 
   close(): void {
+    this.#closed = true;
     this.#receiptTimer?.();
+    this.#heldTimer?.();
   }
 
   async #send(body: MessageBody): Promise<'stored' | 'no-key'> {
@@ -228,12 +238,15 @@ export class Group {
     const inForce = this.log.epochInForce();
     if (epoch === undefined || epochId === undefined || chain === undefined || inForce === undefined || !equal(inForce, epochId))
       return 'no-key';
+    if (!this.#maySpeak()) return 'no-key';
     const now = clock.now();
     const heads = this.transcript.heads(me.did, epochId, limits.frameHeads);
     const encoded = encodeMessageBody(body);
     const place = { gid: this.gid, epochId, did: me.did, seq: this.#seq + 1, previous: this.#previous };
     const plaintext = { version: 1, kind: 0, sentAt: now, heads, body: encoded } as const;
     const sealed = await sealFrame({ chain, place, plaintext, signer: me.signer, nonce: random(12) });
+    // The log may have gone on meanwhile.
+    if (!equal(this.log.epochInForce() ?? epochId, epochId)) return this.#send(body);
     const next: ReceiverChain = { ...sealed.chain, skipped: new Map() };
     const entry = this.#entryOf({ ...place, gen: chain.gen, id: sealed.frameId, sentAt: now, heads, body, storedAt: now });
     // Store, then memory, then screen: a crash in between loses nothing that was shown and repeats no number.
@@ -251,21 +264,70 @@ export class Group {
     return 'stored';
   }
 
+  /** Cheap checks first; nothing changes before all have passed. */
   async #receive(read: ReadFrame, from: Did | undefined): Promise<Received> {
     const { frame, frameId } = read;
     if (!equal(frame.gid, this.gid)) return 'refused';
     const did = asDid(frame.did);
+    if (this.transcript.has(frameId)) return 'known';
+    if (frame.seq >= this.#forks.frozenFrom(did)) return 'refused';
     const epoch = this.log.epoch(frame.epochId);
     if (epoch === undefined) return this.#wait(read, from);
     if (!epoch.chains.has(hex(did))) return 'refused';
-    if (this.transcript.has(frameId)) return 'known';
-    if (frame.seq >= (this.#frozen.get(hex(did)) ?? Number.POSITIVE_INFINITY)) return 'refused';
+    // The first follows nothing: said otherwise it refutes itself.
+    if (frame.seq < 1 || (frame.seq === 1 && frame.previous.some((byte) => byte !== 0))) return 'refused';
     const signPub = this.signPubOf(did);
     if (signPub === undefined || !(await verifyFrame(read, signPub))) return 'refused';
-    const other = this.transcript.at(did, frame.seq);
-    if (other !== undefined) return this.#forked(did, frame.seq, other, read.bytes);
-    if (!this.#chainsOn(did, frame.seq, frame.previous, frameId)) return 'refused';
-    return this.#open(read, did, epoch, from);
+    const fork = await this.#forkWith(read, did);
+    if (fork === undefined) return this.#open(read, did, epoch, from);
+    await this.#freeze(fork, from);
+    return 'refused';
+  }
+
+  async #receiveFork(first: ReadFrame, second: ReadFrame, from: Did): Promise<Received> {
+    const did = asDid(first.frame.did);
+    if (![first, second].every(({ frame }) => equal(frame.gid, this.gid) && equal(frame.did, did))) return 'refused';
+    const seq = forkedAt(factsOf(first), factsOf(second));
+    const signPub = this.signPubOf(did);
+    if (seq === undefined || signPub === undefined) return 'refused';
+    if (seq >= this.#forks.frozenFrom(did)) return 'known';
+    if (!(await verifyFrame(first, signPub)) || !(await verifyFrame(second, signPub))) return 'refused';
+    await this.#freeze({ did, seq, frames: [first.bytes, second.bytes] }, from);
+    return 'stored';
+  }
+
+  /** The earliest contradiction between a verified frame and what is here of its author. */
+  async #forkWith(read: ReadFrame, did: Did): Promise<Fork | undefined> {
+    const { seq, gen, epochId } = read.frame;
+    const { transcript } = this;
+    const near = [seq - 1, seq, seq + 1].map((one) => transcript.at(did, one));
+    let earliest: { seq: number; other: FrameId } | undefined;
+    for (const id of [...near, transcript.atGen(did, epochId, gen)]) {
+      const other = id && transcript.get(id);
+      const at = other && forkedAt(factsOf(read), other);
+      if (other !== undefined && at !== undefined && at < (earliest?.seq ?? Number.POSITIVE_INFINITY))
+        earliest = { seq: at, other: other.id };
+    }
+    const kept = earliest && (await this.frameBytes(earliest.other));
+    return earliest && kept && { did, seq: earliest.seq, frames: [kept, read.bytes] };
+  }
+
+  /** What the device wrote from there on is taken back here, and wherever the proof comes: in the same place everywhere. */
+  async #freeze(fork: Fork, from: Did | undefined): Promise<void> {
+    if ((await this.#forks.keep(fork)) === 'known') return;
+    const { did, seq } = fork;
+    this.transcript.dropFrom(did, seq);
+    this.#delivery.forget(did);
+    for (const { entry } of this.transcript.inOrder()) if (equal(entry.did, did)) this.#noteReceipt(entry);
+    this.#needs.note(`a device told two stories from its message ${seq} on`);
+    this.#needs.forked(fork, from);
+    this.#needs.changed();
+  }
+
+  /** Not if others have frames of ours that we do not know of, for then we are an old copy, nor after a fork. */
+  #maySpeak(): boolean {
+    const { did } = this.#needs.me;
+    return this.transcript.top(did) <= this.#seq && this.#forks.of(did) === undefined;
   }
 
   async #open(read: ReadFrame, did: Did, epoch: EpochKeys, from: Did | undefined): Promise<Received> {
@@ -286,7 +348,7 @@ export class Group {
     };
     if (typeof opened === 'string') {
       // Verified, but not to be opened: it counts as had, so that healing comes to an end without its key.
-      const entry = this.#entryOf({ ...facts, sentAt: now, heads: [], body: undefined });
+      const entry = this.#entryOf({ ...facts, sentAt: 0, heads: [], body: undefined });
       await this.#needs.store.write([this.#frameChange(entry, bytes, undefined)]);
       this.#keep(entry, bytes, from);
       return 'stored';
@@ -308,7 +370,7 @@ export class Group {
     this.transcript.add(entry);
     this.#noteReceipt(entry);
     if (entry.body?.kind === 'text' || entry.body?.kind === 'nickname') this.#scheduleReceipt();
-    if (this.isHeldBack(entry)) this.#needs.clock.after(parentsWait, () => this.#needs.changed());
+    if (this.isHeldBack(entry)) this.#showAt(entry.storedAt + parentsWait);
     this.#needs.stored(entry.id, bytes, from);
     this.#needs.changed();
   }
@@ -317,10 +379,21 @@ export class Group {
     const { epochId } = read.frame;
     // An epoch that the log knows and we hold no keys of began without us: nothing of it is ours to read.
     if (this.log.ops.has(epochId) && this.log.epochInForce() !== undefined && !this.#mayOpenLater(epochId)) return 'refused';
-    if (this.#waiting.length >= waitingFrames) this.#waiting.shift();
-    this.#waiting.push({ read, from });
+    if (this.#waiting.add(read, from) === 'no-room') return 'refused';
     this.#needs.logWanted();
     return 'waiting';
+  }
+
+  /** One timer, however many are held back. */
+  #showAt(time: number): void {
+    const { clock } = this.#needs;
+    this.#heldUntil = Math.max(this.#heldUntil, time);
+    if (this.#heldTimer !== undefined || this.#closed) return;
+    this.#heldTimer = clock.after(time - clock.now(), () => {
+      this.#heldTimer = undefined;
+      this.#needs.changed();
+      if (this.#heldUntil > clock.now()) this.#showAt(this.#heldUntil);
+    });
   }
 
   #mayOpenLater(epochId: EpochId): boolean {
@@ -328,41 +401,8 @@ export class Group {
     return member?.devices.has(hex(this.#needs.me.did)) ?? false;
   }
 
-  /** Two frames under one number prove themselves: both are kept, and the device counts for nothing from there on, in whatever order they came. */
-  #forked(did: Did, seq: number, other: FrameId, bytes: Uint8Array): Received {
-    const first = this.#frozen.get(hex(did)) ?? Number.POSITIVE_INFINITY;
-    this.#frozen.set(hex(did), Math.min(first, seq));
-    this.#needs.note(`a device signed two messages as its number ${seq}`);
-    const keep = async () => {
-      const kept = await this.frameBytes(other);
-      if (kept === undefined) return;
-      this.forks.push({ did, seq, frames: [kept, bytes] });
-      await this.#needs.store.write([{ put: ['fork', hex(this.gid), hex(did), seq], value: bytes }]);
-    };
-    keep().catch((error: unknown) => this.#needs.note(`fork not stored: ${String(error)}`));
-    this.#needs.changed();
-    return 'refused';
-  }
-
-  /** Neighbours in the author's chain that are here must name each other. */
-  #chainsOn(did: Did, seq: number, previous: Uint8Array, frameId: FrameId): boolean {
-    if (seq === 1) return previous.every((byte) => byte === 0);
-    const before = this.transcript.at(did, seq - 1);
-    if (before !== undefined && !equal(before, previous)) return false;
-    const after = this.transcript.at(did, seq + 1);
-    const next = after === undefined ? undefined : this.transcript.get(after);
-    return next === undefined || equal(next.previous, frameId);
-  }
-
   #noteReceipt(entry: TranscriptEntry): void {
-    if (entry.body?.kind !== 'receipt') return;
-    const known = this.#receipts.get(hex(entry.did)) ?? new Map<string, number>();
-    for (const { did, upTo } of entry.body.delivered) known.set(hex(did), Math.max(known.get(hex(did)) ?? 0, upTo));
-    this.#receipts.set(hex(entry.did), known);
-  }
-
-  #hasReceipt(by: string, entry: TranscriptEntry): boolean {
-    return (this.#receipts.get(by)?.get(hex(entry.did)) ?? 0) >= entry.seq;
+    if (entry.body?.kind === 'receipt') this.#delivery.receiptCame(entry.did, entry.body);
   }
 
   #receiversOf(entry: TranscriptEntry): { dids: string[] }[] {
@@ -387,7 +427,7 @@ export class Group {
 
   #scheduleReceipt(): void {
     const members = this.log.state()?.members.size ?? 0;
-    if (this.#receiptTimer !== undefined || members > receiptMembers) return;
+    if (this.#receiptTimer !== undefined || members > receiptMembers || this.#closed) return;
     this.#receiptTimer = this.#needs.clock.after(receiptPause, () => {
       this.#receiptTimer = undefined;
       this.#sendReceipt().catch((error: unknown) => this.#needs.note(`receipt not stored: ${String(error)}`));
@@ -454,6 +494,7 @@ export class Group {
     const heads: FrameId[] = [];
     for (let at = 0; at + 32 <= stored.heads.length; at += 32) heads.push(asFrameId(stored.heads.slice(at, at + 32)));
     const { did, seq, gen, previous, epochId } = frame;
+    if (seq >= this.#forks.frozenFrom(did)) return;
     const body = stored.body === undefined ? undefined : bodyOrNothing(stored.body);
     const entry = this.#entryOf({
       id: frameId,
@@ -473,6 +514,11 @@ export class Group {
     for (const one of body.delivered)
       this.#receipted.set(hex(one.did), Math.max(this.#receipted.get(hex(one.did)) ?? 0, one.upTo));
   }
+}
+
+function factsOf({ frame, frameId }: ReadFrame): FrameFacts {
+  const { seq, gen, epochId, previous } = frame;
+  return { id: frameId, seq, gen, epochId, previous };
 }
 
 function chainName(epochId: EpochId, did: Did): string {

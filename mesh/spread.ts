@@ -1,13 +1,16 @@
-// How frames travel between linked devices, and how what one has and another lacks is found and mended (spec/protocol.md, mesh).
+// How frames travel between linked devices, and how what one has and another lacks is found and mended (spec/protocol.md §6, between peers).
 import { type ReadFrame, readFrame } from '../keys/frame-seal.ts';
 import { hash } from '../keys/hash.ts';
 import { groupTokens, type LinkFacts, type LinkRole, linkHash, sharedGroups } from '../keys/link-confirm.ts';
 import { equal, hex } from '../wire/bytes.ts';
 import { encode, list16 } from '../wire/codec.ts';
-import type { Did, FrameId, Gid } from '../wire/ids.ts';
+import type { Did, FrameId, Gid, OpId } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
-import { type DeviceRanges, deviceRanges, type PeerMessage } from '../wire/peer-messages.ts';
+import { type DeviceRanges, deviceRanges, type PeerMessage, type Range } from '../wire/peer-messages.ts';
+import { Allowance } from './allowance.ts';
+import type { Fork } from './forks.ts';
 import type { Group } from './group.ts';
+import { Offers } from './offers.ts';
 import type { Clock, Random, Stop } from './ports.ts';
 import { isRefusal } from './refusals.ts';
 import { missingRanges } from './transcript.ts';
@@ -25,15 +28,25 @@ export type SpreadNeeds = {
 };
 
 /** Tuning that peers need not agree on. */
-const wantAfter = 200;
 const healEvery = 10_000;
 const vectorPause = 1_000;
 const servedBytes = 1024 * 1024;
-const framesPerSecond = 400;
-const framesBurst = 4_000;
-const wantedMost = 4096;
 /** Of frames from one neighbour that wait to be verified. */
 const waitingBytes = 8 * 1024 * 1024;
+/** A vector or a request for ranges of more devices would not fit into one message. */
+const devicesPerMessage = 340;
+/** Who goes on with a device that is frozen is told why, but not at every message. */
+const tellForkEvery = 60_000;
+/** From where two stories part they are asked for backwards, this many at a time. */
+const walkBack = 64;
+
+/** Per neighbour. */
+const allowances = {
+  frames: { perSecond: 400, burst: 4_000 },
+  messages: { perSecond: 200, burst: 2_000 },
+  /** What makes us look through all we have. A neighbour in all of our groups may ask about each when the link opens. */
+  looks: { perSecond: 20, burst: 4 * limits.groupsPerAccount },
+};
 
 type Neighbour = {
   did: Did;
@@ -41,8 +54,12 @@ type Neighbour = {
   role: LinkRole;
   groups: Set<string>;
   vectorAt: Map<string, number>;
-  budget: { left: number; at: number };
+  allowance: Record<keyof typeof allowances, Allowance>;
   waitingBytes: number;
+  /** By hex of a frozen device: when this neighbour got the proof. */
+  toldForks: Map<string, number>;
+  /** By hex of a gid: the log heads that it told last, as one string. */
+  heads: Map<string, string>;
 };
 
 const vectorCodec = list16(deviceRanges, limits.vectorDevices);
@@ -50,61 +67,71 @@ const vectorCodec = list16(deviceRanges, limits.vectorDevices);
 export class Spread {
   readonly #needs: SpreadNeeds;
   readonly #neighbours = new Map<string, Neighbour>();
-  readonly #wanted = new Map<string, Stop>();
+  readonly #offers: Offers;
   #heal: Stop | undefined;
   #turn = 0;
+  #closed = false;
 
   constructor(needs: SpreadNeeds) {
     this.#needs = needs;
+    this.#offers = new Offers({ ...needs, isHere: (gid, id) => needs.group(gid)?.transcript.has(id) ?? true });
     this.#schedule();
   }
 
   opened(did: Did, facts: LinkFacts, role: LinkRole): void {
-    const budget = { left: framesBurst, at: this.#needs.clock.now() };
-    this.#neighbours.set(hex(did), {
+    const { clock } = this.#needs;
+    const allowance = (name: keyof typeof allowances) => new Allowance({ clock, ...allowances[name] });
+    const neighbour: Neighbour = {
       did,
       hashOfLink: linkHash(facts),
       role,
       groups: new Set(),
       vectorAt: new Map(),
-      budget,
+      allowance: { frames: allowance('frames'), messages: allowance('messages'), looks: allowance('looks') },
       waitingBytes: 0,
-    });
-    this.announce();
+      toldForks: new Map(),
+      heads: new Map(),
+    };
+    this.#neighbours.set(hex(did), neighbour);
+    this.#announceTo(neighbour);
   }
 
   closed(did: Did): void {
     this.#neighbours.delete(hex(did));
+    this.#offers.forget(did);
   }
 
-  /** Tells every neighbour, blinded, in which groups we are: at link-up and whenever groups, members or epochs change. */
+  /** Tells every neighbour, blinded, in which groups we are: whenever groups, members or epochs change. */
   announce(): void {
-    for (const neighbour of this.#neighbours.values()) {
-      const shared = [...this.#needs.groups()].filter((group) => isIn(group, neighbour.did));
-      const meshKeys = shared.flatMap((group) => group.log.currentEpoch()?.meshKey ?? []).slice(0, limits.groupTokens);
-      const tokens = groupTokens({ linkHash: neighbour.hashOfLink, role: neighbour.role, meshKeys, random: this.#needs.random });
-      this.#needs.send(neighbour.did, { type: 'link-groups', tokens });
-      for (const group of shared) if (neighbour.groups.has(hex(group.gid))) this.#sendDigest(neighbour, group);
-    }
+    for (const neighbour of this.#neighbours.values()) this.#announceTo(neighbour);
   }
 
-  /** A frame is new here: our own goes whole to every neighbour in the group; of another's they hear that it is here, its author and sender too. */
+  /** A frame is new here: our own goes whole to every neighbour in the group; of another's they hear that it is here, its author at once. */
   stored(group: Group, id: FrameId, bytes: Uint8Array, from: Did | undefined): void {
     const entry = group.transcript.get(id);
     if (entry === undefined) return;
     for (const { did } of this.#inGroup(group)) {
       if (!group.mayHave(did, entry.epochId)) continue;
-      this.#needs.send(
-        did,
-        from === undefined ? { type: 'frame', frame: bytes } : { type: 'have', gid: group.gid, frames: [id] },
-      );
+      if (from === undefined) this.#needs.send(did, { type: 'frame', frame: bytes });
+      // Its author waits to hear that it came.
+      else if (equal(did, entry.did)) this.#needs.send(did, { type: 'have', gid: group.gid, frames: [id] });
+      else if (!equal(did, from)) this.#offers.offer(did, group.gid, id);
     }
+  }
+
+  /** A device told two stories: every neighbour hears of it, and who brought it is asked for where they part. */
+  forked(group: Group, fork: Fork, from: Did | undefined): void {
+    for (const neighbour of this.#inGroup(group)) this.#tellFork(neighbour, fork, 'at once');
+    const bringer = from && this.#neighbours.get(hex(from));
+    if (bringer === undefined || fork.seq <= 1) return;
+    const ranges = [{ from: Math.max(1, fork.seq - walkBack), to: fork.seq - 1 }];
+    this.#needs.send(bringer.did, { type: 'want-ranges', gid: group.gid, devices: [{ did: fork.did, ranges }] });
   }
 
   /** Takes one message of a neighbour; never throws for what is in it. */
   async message(did: Did, message: PeerMessage): Promise<void> {
     const neighbour = this.#neighbours.get(hex(did));
-    if (neighbour === undefined) return;
+    if (neighbour === undefined || this.#closed || !isAllowed(neighbour, message)) return;
     switch (message.type) {
       case 'link-groups':
         return this.#matched(neighbour, message.tokens);
@@ -120,13 +147,14 @@ export class Spread {
         return this.#withGroup(neighbour, message.gid, (group) => this.#vectorCame(neighbour, group, message.devices));
       case 'want-ranges':
         return this.#withGroup(neighbour, message.gid, (group) => {
-          const ids = message.devices.flatMap(({ did: author, ranges }) => group.transcript.inRanges(author, ranges));
+          const asked = new Map(message.devices.map((one) => [hex(one.did), one]));
+          const ids = [...asked.values()].flatMap((one) => group.transcript.inRanges(one.did, one.ranges));
           return this.#serve(neighbour, group, ids);
         });
       case 'log-heads':
-        return this.#withGroup(neighbour, message.gid, (group) => {
-          if (message.heads.some((head) => !group.log.ops.has(head))) this.#needs.logWanted(group.gid);
-        });
+        return this.#withGroup(neighbour, message.gid, (group) => this.#headsCame(neighbour, group, message.heads));
+      case 'fork':
+        return this.#forkCame(neighbour, message.first, message.second);
       case 'ping':
       case 'pong':
       case 'bye':
@@ -136,10 +164,13 @@ export class Spread {
     }
   }
 
-  /** Our log grew: neighbours look at theirs. */
+  /** Our log grew: neighbours who have not just told us so look at theirs. */
   logGrew(group: Group): void {
-    for (const { did } of this.#inGroup(group))
-      this.#needs.send(did, { type: 'log-heads', gid: group.gid, heads: group.log.ops.heads() });
+    const heads = group.log.ops.heads().slice(0, limits.opParents);
+    for (const neighbour of this.#inGroup(group)) {
+      if (neighbour.heads.get(hex(group.gid)) === nameOf(heads)) continue;
+      this.#needs.send(neighbour.did, { type: 'log-heads', gid: group.gid, heads });
+    }
     this.announce();
   }
 
@@ -149,25 +180,32 @@ export class Spread {
   }
 
   close(): void {
+    this.#closed = true;
     this.#heal?.();
-    for (const stop of this.#wanted.values()) stop();
-    this.#wanted.clear();
+    this.#offers.close();
   }
 
   *#inGroup(group: Group): Iterable<Neighbour> {
     for (const neighbour of this.#neighbours.values()) if (neighbour.groups.has(hex(group.gid))) yield neighbour;
   }
 
+  #announceTo({ did, hashOfLink, role }: Neighbour): void {
+    const shared = [...this.#needs.groups()].filter((group) => group.hasDevice(did));
+    const meshKeys = shared.flatMap((group) => group.log.currentEpoch()?.meshKey ?? []).slice(0, limits.groupTokens);
+    const tokens = groupTokens({ linkHash: hashOfLink, role, meshKeys, random: this.#needs.random });
+    this.#needs.send(did, { type: 'link-groups', tokens });
+  }
+
   /** A group opens on a link only to a device in the resolved log, whatever tokens it shows. */
   async #withGroup(neighbour: Neighbour, gid: Gid, run: (group: Group) => void | Promise<void>): Promise<void> {
     const group = this.#needs.group(gid);
-    if (group === undefined || !isIn(group, neighbour.did)) return;
+    if (group === undefined || !group.hasDevice(neighbour.did)) return;
     this.#join(neighbour, group);
     await run(group);
   }
 
   #matched(neighbour: Neighbour, tokens: Uint8Array[]): void {
-    const groups = [...this.#needs.groups()].filter((group) => isIn(group, neighbour.did));
+    const groups = [...this.#needs.groups()].filter((group) => group.hasDevice(neighbour.did));
     const role = neighbour.role === 'offerer' ? 'answerer' : 'offerer';
     const asked = groups.map((group) => ({ gid: group.gid, meshKeys: group.log.newestEpochs().map(({ meshKey }) => meshKey) }));
     const shared = sharedGroups({ linkHash: neighbour.hashOfLink, role, tokens, groups: asked });
@@ -177,42 +215,68 @@ export class Spread {
   #join(neighbour: Neighbour, group: Group): void {
     if (neighbour.groups.has(hex(group.gid))) return;
     neighbour.groups.add(hex(group.gid));
+    for (const fork of group.forks.all()) this.#tellFork(neighbour, fork, 'at once');
     this.#sendDigest(neighbour, group);
   }
 
   async #frameCame(neighbour: Neighbour, bytes: Uint8Array): Promise<void> {
-    if (!this.#isWithinBudget(neighbour) || neighbour.waitingBytes + bytes.length > waitingBytes) return;
-    let read: ReadFrame;
-    try {
-      read = readFrame(bytes);
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      return this.#needs.note(`frame refused: ${error.message}`);
-    }
+    if (neighbour.waitingBytes + bytes.length > waitingBytes) return;
+    const read = this.#read(bytes);
+    if (read === undefined) return;
     neighbour.waitingBytes += bytes.length;
     try {
       await this.#withGroup(neighbour, read.frame.gid, async (group) => {
         const outcome = await group.receive(read, neighbour.did);
-        if (outcome === 'refused') this.#needs.note('frame refused');
+        if (outcome === 'refused') this.#refused(neighbour, group, read);
         // Somebody else was faster: the sender still wants to know that it is here.
-        if (outcome === 'known') this.#needs.send(neighbour.did, { type: 'have', gid: group.gid, frames: [read.frameId] });
+        if (outcome === 'known') this.#offers.offer(neighbour.did, group.gid, read.frameId);
       });
     } finally {
       neighbour.waitingBytes -= bytes.length;
     }
   }
 
+  async #forkCame(neighbour: Neighbour, first: Uint8Array, second: Uint8Array): Promise<void> {
+    const [one, other] = [this.#read(first), this.#read(second)];
+    if (one === undefined || other === undefined) return;
+    await this.#withGroup(neighbour, one.frame.gid, async (group) => {
+      const outcome = await group.receiveFork(one, other, neighbour.did);
+      if (outcome === 'refused') this.#needs.note('proof of a fork refused');
+    });
+  }
+
+  #read(bytes: Uint8Array): ReadFrame | undefined {
+    try {
+      return readFrame(bytes);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#needs.note(`frame refused: ${error.message}`);
+      return undefined;
+    }
+  }
+
+  #refused(neighbour: Neighbour, group: Group, { frame }: ReadFrame): void {
+    const fork = group.forks.all().find(({ did }) => equal(did, frame.did));
+    if (fork === undefined || frame.seq < fork.seq) this.#needs.note('frame refused');
+    else this.#tellFork(neighbour, fork, 'not-often');
+  }
+
+  #tellFork(neighbour: Neighbour, { did, frames }: Fork, when: 'at once' | 'not-often'): void {
+    const now = this.#needs.clock.now();
+    const told = neighbour.toldForks.get(hex(did)) ?? Number.NEGATIVE_INFINITY;
+    if (when === 'not-often' && now - told < tellForkEvery) return;
+    neighbour.toldForks.set(hex(did), now);
+    this.#needs.send(neighbour.did, { type: 'fork', first: frames[0], second: frames[1] });
+  }
+
   #haveCame(neighbour: Neighbour, group: Group, frames: FrameId[]): void {
     group.had(neighbour.did, frames);
-    for (const id of frames) {
-      const name = hex(id);
-      if (group.transcript.has(id) || this.#wanted.has(name) || this.#wanted.size >= wantedMost) continue;
-      const stop = this.#needs.clock.after(wantAfter, () => {
-        this.#wanted.delete(name);
-        if (!group.transcript.has(id)) this.#needs.send(neighbour.did, { type: 'want', gid: group.gid, frames: [id] });
-      });
-      this.#wanted.set(name, stop);
-    }
+    this.#offers.offered(neighbour.did, group.gid, frames);
+  }
+
+  #headsCame(neighbour: Neighbour, group: Group, heads: OpId[]): void {
+    neighbour.heads.set(hex(group.gid), nameOf(heads));
+    if (heads.some((head) => !group.log.ops.has(head))) this.#needs.logWanted(group.gid);
   }
 
   async #serve(neighbour: Neighbour, group: Group, ids: FrameId[]): Promise<void> {
@@ -237,12 +301,22 @@ export class Spread {
 
   #vectorCame(neighbour: Neighbour, group: Group, theirs: DeviceRanges[]): void {
     const mine = new Map(this.#vectorFor(neighbour, group).map((one) => [hex(one.did), one.ranges]));
-    const lacking = theirs.flatMap(({ did, ranges }) => {
-      const missing = missingRanges(ranges, mine.get(hex(did)) ?? []).slice(0, limits.rangesPerDevice);
-      return missing.length === 0 || group.signPubOf(did) === undefined ? [] : [{ did, ranges: missing }];
-    });
-    if (lacking.length > 0) this.#needs.send(neighbour.did, { type: 'want-ranges', gid: group.gid, devices: lacking });
     const theirRanges = new Map(theirs.map((one) => [hex(one.did), one.ranges]));
+    const lacking: { did: Did; ranges: Range[] }[] = [];
+    const parted: FrameId[] = [];
+    for (const { did, ranges, top } of theirs) {
+      if (lacking.length >= devicesPerMessage || group.signPubOf(did) === undefined) continue;
+      const fork = group.forks.of(did);
+      const last = ranges.at(-1)?.to ?? 0;
+      if (fork !== undefined && last >= fork.seq) this.#tellFork(neighbour, fork, 'not-often');
+      const missing = missingRanges(countedOf(ranges, fork), mine.get(hex(did)) ?? []).slice(0, limits.rangesPerDevice);
+      if (missing.length > 0) lacking.push({ did, ranges: missing });
+      // Under the same number another frame: one of the two halves of a fork.
+      const here = group.transcript.at(did, last);
+      if (here !== undefined && !equal(here, top) && parted.length < limits.haveIds) parted.push(top);
+    }
+    if (lacking.length > 0) this.#needs.send(neighbour.did, { type: 'want-ranges', gid: group.gid, devices: lacking });
+    if (parted.length > 0) this.#needs.send(neighbour.did, { type: 'want', gid: group.gid, frames: parted });
     const own = theirRanges.get(hex(this.#needs.me)) ?? [];
     group.had(neighbour.did, group.transcript.inRanges(this.#needs.me, own));
     const theyLack = [...mine].some(([did, ranges]) => missingRanges(ranges, theirRanges.get(did) ?? []).length > 0);
@@ -270,16 +344,8 @@ export class Spread {
 
   /** What both may have: epochs that the neighbour was in from the start. */
   #vectorFor(neighbour: Neighbour, group: Group): DeviceRanges[] {
-    return group.transcript.vector((epochId) => group.mayHave(neighbour.did, epochId), limits.rangesPerDevice);
-  }
-
-  #isWithinBudget({ budget }: Neighbour): boolean {
-    const now = this.#needs.clock.now();
-    budget.left = Math.min(framesBurst, budget.left + ((now - budget.at) * framesPerSecond) / 1000);
-    budget.at = now;
-    if (budget.left < 1) return false;
-    budget.left -= 1;
-    return true;
+    const vector = group.transcript.vector((epochId) => group.mayHave(neighbour.did, epochId), limits.rangesPerDevice);
+    return vector.slice(0, devicesPerMessage);
   }
 
   #schedule(): void {
@@ -300,9 +366,31 @@ export class Spread {
   }
 }
 
-/** In the resolved log now. */
-function isIn(group: Group, did: Did): boolean {
-  return group.otherDevices().some((device) => equal(device, did));
+/** Above it a neighbour is not heard; healing brings later what was lost by it. */
+function isAllowed({ allowance }: Neighbour, { type }: PeerMessage): boolean {
+  switch (type) {
+    case 'frame':
+      return allowance.frames.take() === 'granted';
+    case 'fork':
+      return allowance.frames.take(2) === 'granted';
+    case 'link-groups':
+    case 'digest':
+    case 'vector':
+    case 'want-ranges':
+      return allowance.messages.take() === 'granted' && allowance.looks.take() === 'granted';
+    default:
+      return allowance.messages.take() === 'granted';
+  }
+}
+
+/** What of these ranges still counts. */
+function countedOf(ranges: readonly Range[], fork: Fork | undefined): Range[] {
+  if (fork === undefined) return [...ranges];
+  return ranges.flatMap(({ from, to }) => (from < fork.seq ? [{ from, to: Math.min(to, fork.seq - 1) }] : []));
+}
+
+function nameOf(heads: readonly OpId[]): string {
+  return heads.map(hex).sort().join(' ');
 }
 
 function digestOf(vector: DeviceRanges[]): Uint8Array {

@@ -75,7 +75,8 @@ export class Conversation {
       id,
       author: { uid: uid === undefined ? '' : hex(uid), username, nickname, own },
       text: entry.body?.kind === 'text' ? entry.body.text : 'This message could not be opened.',
-      sentAt: entry.sentAt,
+      // What could not be opened does not say when it was written.
+      sentAt: entry.sentAt === 0 ? entry.storedAt : entry.sentAt,
       state: own ? ((progress?.state ?? before?.state) satisfies SendState | undefined) : undefined,
       deliveredTo: progress?.deliveredTo ?? before?.deliveredTo ?? 0,
       receivers: progress?.receivers ?? before?.receivers ?? 0,

@@ -51,6 +51,8 @@ export const peerMessage = choice('type', {
   pong: [0x5b, struct({ no: u32 })],
   /** The log has grown to this op: look at the node, or ask me. */
   'log-heads': [0x5c, struct({ ...group, heads: list8(opIdCodec, limits.opParents) })],
+  /** A device signed both, and they contradict each other: it counts for nothing from the smaller of their numbers on. */
+  fork: [0x5d, struct({ first: vec32(limits.frameBytes), second: vec32(limits.frameBytes) })],
   bye: [0x5f, struct({})],
 });
 export type PeerMessage = Decoded<typeof peerMessage>;

@@ -1,8 +1,12 @@
 // Attacks on the mesh, run against whole engines: by the node, by members and whoever relays, by strangers with a socket.
 import { strict as assert } from 'node:assert';
 import { NodeRefusal } from '../../mesh/node-requests.ts';
+import { hex } from '../../wire/bytes.ts';
+import { encode } from '../../wire/codec.ts';
 import type { Gid } from '../../wire/ids.ts';
 import type { LogEntry, NodeMessage } from '../../wire/node-messages.ts';
+import { peerMessage } from '../../wire/peer-messages.ts';
+import { asMessage, type Forged, forge, forgeChain } from '../forged-frames.ts';
 import { MeshWorld, type WorldMember } from '../mesh-world.ts';
 
 const greatest = 0xffff_ffff;
@@ -154,6 +158,251 @@ describe('attacks on the mesh', function () {
       assert.equal(bob.group(gid).log.currentEpoch(), undefined);
       world.node.lie = () => 'truth';
       await world.until('bob has the key', () => bob.group(gid).log.currentEpoch() !== undefined);
+    });
+  });
+
+  describe('by members who tell two stories', () => {
+    /** Eve, whose engine is silent: what she says is forged. */
+    async function withEve(...names: string[]) {
+      const { gid, members } = await crew(...names, 'eve');
+      const eve = world.member('eve');
+      eve.tap = { outgoing: (bytes) => (bytes[0] === 0x54 ? [] : [bytes]), incoming: (bytes) => [bytes] };
+      const honest = members.filter((member) => member !== eve);
+      const give = (to: WorldMember, ...frames: Forged[]) => {
+        for (const frame of frames) eve.inject(to.name, asMessage(frame));
+      };
+      return { gid, eve, honest, give };
+    }
+
+    /** All have the same proof, and none of them shows what was said from there on. */
+    async function allFrozen(gid: Gid, eve: WorldMember, honest: WorldMember[], facts: { seq: number; shown: string[] }) {
+      const frozenFrom = (member: WorldMember) => member.group(gid).forks.frozenFrom(eve.did);
+      await world.until('all know', () => honest.every((member) => frozenFrom(member) === facts.seq), 60_000);
+      await world.clock.advance(30_000);
+      for (const member of honest) {
+        assert.equal(frozenFrom(member), facts.seq, member.name);
+        assert.deepEqual(member.texts(gid), facts.shown, member.name);
+        const { frames } = member.group(gid).forks.of(eve.did) ?? assert.fail();
+        assert.equal(new Set(frames.map(hex)).size, 2);
+      }
+    }
+
+    for (const order of ['a first', 'b first'] as const) {
+      it(`two messages under one number, ${order}: frozen from it everywhere, and still after a restart`, async () => {
+        const { gid, eve, honest, give } = await withEve('alice', 'bob', 'carol');
+        const [alice, bob, carol] = honest;
+        assert.ok(alice && bob && carol);
+        const [first] = await forgeChain(eve, gid, { texts: ['good'] });
+        assert.ok(first);
+        const a = await forgeChain(eve, gid, { texts: ['to alice', 'more to alice'], last: first });
+        const b = await forgeChain(eve, gid, { texts: ['to bob', 'more to bob'], last: first });
+        give(alice, first, ...(order === 'a first' ? a : []));
+        give(bob, first, ...(order === 'a first' ? [] : b));
+        give(alice, ...(order === 'a first' ? [] : a));
+        give(bob, ...(order === 'a first' ? b : []));
+        await allFrozen(gid, eve, honest, { seq: 2, shown: ['good'] });
+        for (const member of honest) {
+          await member.close();
+          await world.reopen(member);
+          assert.equal(member.group(gid).forks.frozenFrom(eve.did), 2);
+          assert.deepEqual(member.texts(gid), ['good']);
+        }
+        await world.together(gid, ...world.members);
+        give(carol, ...a, ...b);
+        await say(alice, gid, 'we go on');
+        await allFrozen(gid, eve, honest, { seq: 2, shown: ['good', 'we go on'] });
+      });
+    }
+
+    it('two messages under one key', async () => {
+      const { gid, eve, honest, give } = await withEve('alice', 'bob', 'carol');
+      const [alice, bob] = honest;
+      assert.ok(alice && bob);
+      const [one, two] = await forgeChain(eve, gid, { texts: ['one', 'two'] });
+      assert.ok(one && two);
+      const three = await forge(eve, gid, { seq: 3, gen: 1, previous: two.frameId, text: 'three under the key of two' });
+      give(alice, one, two, three);
+      give(bob, one);
+      await allFrozen(gid, eve, honest, { seq: 2, shown: ['one'] });
+    });
+
+    it('a message that names another before it than there is, whichever comes first', async () => {
+      const { gid, eve, honest, give } = await withEve('alice', 'bob', 'carol');
+      const [alice, bob] = honest;
+      assert.ok(alice && bob);
+      const [one, two] = await forgeChain(eve, gid, { texts: ['one', 'two'] });
+      assert.ok(one && two);
+      const three = await forge(eve, gid, { seq: 3, previous: one.frameId, text: 'three after one' });
+      give(alice, one, two, three);
+      give(bob, one, three, two);
+      await allFrozen(gid, eve, honest, { seq: 2, shown: ['one'] });
+    });
+
+    it('stories that part long before: the place where they part is found', async () => {
+      const { gid, eve, honest, give } = await withEve('alice', 'bob', 'carol');
+      const [alice, bob] = honest;
+      assert.ok(alice && bob);
+      const long = (name: string) => Array.from({ length: 150 }, (_, i) => `${name} ${i}`);
+      const shared = await forgeChain(eve, gid, { texts: ['one', 'two', 'three'] });
+      const last = shared.at(-1);
+      assert.ok(last);
+      world.network.cut('alice', 'bob');
+      world.network.cut('alice', 'carol');
+      give(alice, ...shared, ...(await forgeChain(eve, gid, { texts: long('a'), last })));
+      give(bob, ...shared, ...(await forgeChain(eve, gid, { texts: long('b'), last })));
+      await world.until('each has a story', () => [alice, bob].every((member) => member.texts(gid).length === 153));
+      world.network.heal('alice', 'bob');
+      world.network.heal('alice', 'carol');
+      await allFrozen(gid, eve, honest, { seq: 4, shown: ['one', 'two', 'three'] });
+    });
+
+    it('a newcomer who has neither half hears of the proof', async () => {
+      const { gid, eve, honest, give } = await withEve('alice', 'bob');
+      const [alice, bob] = honest;
+      assert.ok(alice && bob);
+      give(alice, await forge(eve, gid, { seq: 1, text: 'to alice' }));
+      give(bob, await forge(eve, gid, { seq: 1, text: 'to bob' }));
+      await allFrozen(gid, eve, honest, { seq: 1, shown: [] });
+      const dave = await world.arrive('dave');
+      await world.during(alice.chat.membership.add(alice.group(gid), 'dave'));
+      await world.together(gid, ...world.members);
+      give(dave, await forge(eve, gid, { seq: 2, gen: 0, text: 'to dave' }));
+      await allFrozen(gid, eve, [...honest, dave], { seq: 1, shown: [] });
+    });
+
+    it('proofs that prove nothing, or are of another’s making: nobody is frozen', async () => {
+      const { gid, eve, honest } = await withEve('alice', 'bob');
+      const [alice, bob] = honest;
+      assert.ok(alice && bob);
+      await say(bob, gid, 'one');
+      await say(bob, gid, 'two');
+      await world.until('alice reads', () => alice.texts(gid).length === 2);
+      const framesOf = async (member: WorldMember) => {
+        const ids = bob.group(gid).transcript.inRanges(member.did, [{ from: 1, to: 9 }]);
+        return Promise.all(ids.map(async (id) => (await bob.group(gid).frameBytes(id)) ?? assert.fail()));
+      };
+      const [one, two] = await framesOf(bob);
+      const own = await forge(eve, gid, { seq: 1 });
+      assert.ok(one && two);
+      const changed = (bytes: Uint8Array, at: number) => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+      const pairs = [
+        [one, one],
+        [one, two],
+        [one, own.bytes],
+        [one, changed(one, 250)],
+        [one, changed(one, 105)],
+        [two, changed(two, 120)],
+        [own.bytes, own.bytes],
+      ];
+      for (const [first = one, second = one] of pairs) {
+        eve.inject('alice', encode(peerMessage, { type: 'fork', first, second }));
+        eve.inject('alice', encode(peerMessage, { type: 'fork', first: second, second: first }));
+      }
+      eve.inject('alice', encode(peerMessage, { type: 'fork', first: one, second: new Uint8Array(500) }));
+      await world.clock.advance(30_000);
+      assert.deepEqual(alice.group(gid).forks.all(), []);
+      assert.deepEqual(alice.texts(gid), ['one', 'two']);
+    });
+  });
+
+  describe('by those who pass frames on', () => {
+    it('each byte of a frame flipped: it is dropped, and no ratchet moves', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      // What bob says reaches alice through eve alone.
+      bob.tap = { outgoing: (bytes, to) => (to === 'alice' ? [] : [bytes]), incoming: (bytes) => [bytes] };
+      eve.tap = { outgoing: (bytes, to) => (to === 'alice' ? [] : [bytes]), incoming: (bytes) => [bytes] };
+      await say(bob, gid, 'one');
+      await world.until('eve has it', () => eve.texts(gid).length === 1);
+      const [id] = bob.group(gid).transcript.inRanges(bob.did, [{ from: 1, to: 1 }]);
+      assert.ok(id);
+      const whole = (await bob.group(gid).frameBytes(id)) ?? assert.fail();
+      const dump = async () => JSON.stringify((await alice.store.range([])).map(({ key, value }) => [key, hex(value)]));
+      const before = await dump();
+      for (let at = 0; at < whole.length; at++) {
+        const flipped = whole.map((byte, i) => (i === at ? byte ^ (1 << (at % 8)) : byte));
+        alice.chat.links.wake();
+        eve.inject('alice', asMessage({ bytes: flipped }));
+        if (at % 100 === 0) await world.clock.advance(300);
+      }
+      await world.clock.advance(10_000);
+      assert.deepEqual(alice.texts(gid), []);
+      assert.equal(await dump(), before);
+      eve.inject('alice', asMessage({ bytes: whole }));
+      await world.until('alice reads it', () => alice.texts(gid).length === 1);
+    });
+
+    it('the same frame a thousand times from five peers: shown once, written once, passed on once', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'carol', 'dave', 'eve', 'fay');
+      const [alice, bob, ...others] = members;
+      assert.ok(alice && bob);
+      const { store } = alice;
+      const write = store.write.bind(store);
+      let written = 0;
+      store.write = (changes) => {
+        if (changes.some((change) => 'put' in change && change.put[0] === 'frame')) written += 1;
+        return write(changes);
+      };
+      const offers: string[] = [];
+      alice.tap = {
+        incoming: (bytes) => [bytes],
+        outgoing: (bytes, to) => {
+          if (bytes[0] === 0x55) offers.push(to);
+          return [bytes];
+        },
+      };
+      const frame = asMessage(await forge(bob, gid, { seq: 1, text: 'again and again' }));
+      for (let i = 0; i < 200; i++) for (const { name } of [bob, ...others]) world.member(name).inject('alice', frame);
+      await world.clock.advance(1_500);
+      assert.deepEqual(alice.texts(gid), ['again and again']);
+      assert.equal(written, 1);
+      // Once to each who lacks it or wrote it, and to each who brought it again that it is here.
+      for (const { name } of [bob, ...others]) assert.ok(offers.filter((to) => to === name).length <= 3, offers.join());
+    });
+
+    for (const dropped of ['every third', 'all'] as const) {
+      it(`a relay that drops ${dropped}: the gap is seen, and filled by another`, async () => {
+        const { gid, members } = await crew('alice', 'bob', 'carol', 'eve');
+        const [alice, bob, carol, eve] = members;
+        assert.ok(alice && bob && carol && eve);
+        world.network.cut('alice', 'bob');
+        await world.until('they lost each other', () => !alice.isLinkedWith(bob) && !bob.isLinkedWith(alice));
+        let seen = 0;
+        const isDropped = () => dropped === 'all' || seen++ % 3 === 0;
+        eve.tap = {
+          incoming: (bytes) => [bytes],
+          outgoing: (bytes, to) => (to === 'bob' && bytes[0] === 0x54 && isDropped() ? [] : [bytes]),
+        };
+        // Carol tells bob nothing by herself: he must find out what he lacks.
+        carol.tap = {
+          incoming: (bytes) => [bytes],
+          outgoing: (bytes, to) => (to === 'bob' && bytes[0] === 0x55 ? [] : [bytes]),
+        };
+        const texts = Array.from({ length: 12 }, (_, i) => `message ${i}`);
+        for (const text of texts) {
+          await say(alice, gid, text);
+          await world.clock.advance(50);
+        }
+        await world.until('bob has all', () => bob.texts(gid).length === texts.length, 60_000);
+        assert.deepEqual(bob.texts(gid), texts);
+      });
+    }
+
+    it('a relay that flips bytes in everything it serves: what it spoiled comes from another', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'carol', 'eve');
+      const [alice, bob, carol, eve] = members;
+      assert.ok(alice && bob && carol && eve);
+      world.network.cut('alice', 'bob');
+      await world.until('they lost each other', () => !alice.isLinkedWith(bob) && !bob.isLinkedWith(alice));
+      eve.tap = {
+        incoming: (bytes) => [bytes],
+        outgoing: (bytes, to) =>
+          to === 'bob' && bytes[0] === 0x54 ? [bytes.map((byte, i) => (i === 300 ? byte ^ 4 : byte))] : [bytes],
+      };
+      for (let i = 0; i < 5; i++) await say(alice, gid, `message ${i}`);
+      await world.until('bob has all', () => bob.texts(gid).length === 5, 60_000);
+      assert.ok(bob.isLinkedWith(eve));
     });
   });
 });

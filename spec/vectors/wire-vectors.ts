@@ -281,6 +281,7 @@ export const validVectors: Valid[] = [
     ping: { type: 'ping', no: 1 },
     pong: { type: 'pong', no: 1 },
     'log-heads': { type: 'log-heads', gid, heads: opIds },
+    fork: { type: 'fork', first: bytesOf('frame bytes', 60), second: bytesOf('other frame', 60) },
     bye: { type: 'bye' },
     'link-groups, again': { type: 'link-groups', tokens: [bytesOf('token 1', 16)] },
   }),
