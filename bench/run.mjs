@@ -26,7 +26,8 @@ try {
     if (asked.length === 0) continue;
     say(`> ${file}`);
     for await (const { name, value, unit, n } of figures(await run(asked))) {
-      if (asked.includes(name)) process.stdout.write(`${JSON.stringify({ name, value, unit, n })}\n`);
+      if (asked.some((one) => name === one || name.startsWith(`${one}-`)))
+        process.stdout.write(`${JSON.stringify({ name, value, unit, n })}\n`);
     }
   }
 } catch (error) {
@@ -47,7 +48,7 @@ async function readBenches() {
   return benches;
 }
 
-// A bench returns one figure, a list of them, or yields them as they come.
+// A bench returns one figure, a list of them, or yields them as they come; one that is named after another, as in NAME-p95, comes with it.
 function figures(result) {
   return Symbol.asyncIterator in result || Symbol.iterator in result ? result : [result];
 }
