@@ -50,6 +50,8 @@ type State =
   | { step: 'joined'; member: Member }
   | { step: 'closed' };
 
+/** At most, from a server (RFC 6455 §5.2). */
+const frameHeaderBytes = 10;
 /** 4000 is where the codes of applications begin (RFC 6455 §7.4.2). */
 const closeCodes = 4000;
 const firstBytes = { hello: 0x01, auth: 0x03, relay: 0x4c, requests: [0x41, 0x4e] } as const;
@@ -63,9 +65,11 @@ export class Connection {
   /** Messages behind the one that is being worked on; undefined when nothing is. */
   #waiting: Uint8Array[] | undefined;
   #handled = 0;
-  /** Grows with everything that comes and everything that is done. */
-  #signsOfLife = 0;
+  /** Grows with everything that comes and everything that is done. As of the last heartbeat. */
+  #signsOfLife: number;
   #missedBeats = 0;
+  /** Bytes sent since the last heartbeat: what is buffered above that was sent before it. */
+  #sentLately = 0;
   /** Relays of this client that the receivers' sockets have not taken yet. */
   #inFlight = 0;
 
@@ -75,6 +79,7 @@ export class Connection {
     this.#parts = parts;
     this.#socket = socket;
     this.#address = address;
+    this.#signsOfLife = socket.bytesRead;
     this.#bucket = new Bucket(parts.limits.requestsBurst, now);
     this.#state = { step: 'new', until: now + parts.limits.helloTime };
   }
@@ -96,27 +101,35 @@ export class Connection {
     this.#state = { step: 'closed' };
     this.#waiting?.splice(0);
     if (state.step === 'challenged') this.#parts.challenges.take(state.ticket, 0);
-    if (state.step === 'joined') this.#leave(state.member);
+    // Later, since it tells others: where that cuts off the next one, and so on, each would stand on the stack of the one before.
+    if (state.step === 'joined') queueMicrotask(() => this.#leave(state.member));
   }
 
   /** Who does not read is cut off. `written` is called but for 'closed'. */
   push(message: Uint8Array, written?: () => void): 'sent' | 'closed' {
     if (this.#state.step === 'closed') return 'closed';
     if (this.#socket.bufferedAmount + message.length > this.#parts.limits.outgoingBytes) {
-      this.#parts.happenings.log({ who: this.#who(), what: 'does not read, cut off', code: 'busy' });
-      this.#socket.terminate();
-      this.closed();
+      this.#cutOff('does not read');
       return 'closed';
     }
+    this.#sentLately += message.length + frameHeaderBytes;
     this.#socket.send(message, written);
     return 'sent';
   }
 
-  /** Once per heartbeat. */
+  /** What another client wants to say. It is turned away where much is unread, or anyone could cut others off by talking to them. */
+  offer(message: Uint8Array, written: () => void): 'sent' | 'closed' | 'full' {
+    const isFull = this.#socket.bufferedAmount + message.length > this.#parts.limits.relayedBytes;
+    return isFull && this.#state.step !== 'closed' ? 'full' : this.push(message, written);
+  }
+
+  /** Once per heartbeat. Who is silent, or has not read what was sent before the last one, is given up after a few. */
   beat(): void {
     const signs = this.#socket.bytesRead + this.#handled;
-    if (signs !== this.#signsOfLife) this.#missedBeats = 0;
+    const isRead = this.#socket.bufferedAmount <= this.#sentLately;
+    if (signs !== this.#signsOfLife && isRead) this.#missedBeats = 0;
     this.#signsOfLife = signs;
+    this.#sentLately = 0;
     if (this.#missedBeats >= this.#parts.limits.missedHeartbeats) {
       this.#socket.terminate();
       this.closed();
@@ -126,9 +139,11 @@ export class Connection {
     this.#socket.ping();
   }
 
-  /** For those who have not logged in: closes what has taken too long. */
-  checkTime(now: number): void {
+  /** For those who have not logged in: closes what has taken too long, or sends what no login needs. */
+  hurry(now: number): void {
     const state = this.#state;
+    const said = this.#socket.bytesRead + this.#handled - this.#signsOfLife;
+    if (said > this.#parts.limits.strangerBytes) return this.#cutOff('says too much');
     if (state.step === 'new' && now >= state.until) this.#refuse({ code: 'challenge-expired', why: 'said nothing' });
     if (state.step === 'challenged' && now >= state.ticket.expiresAt)
       this.#refuse({ code: 'challenge-expired', why: 'no answer' });
@@ -147,6 +162,12 @@ export class Connection {
     this.push(goodbye);
     this.#socket.close(1001, 'stopping');
     this.#state = { step: 'closed' };
+  }
+
+  #cutOff(why: string): void {
+    this.#parts.happenings.log({ who: this.#who(), what: `${why}, cut off`, code: 'busy' });
+    this.#socket.terminate();
+    this.closed();
   }
 
   /** Without a word. */
@@ -346,9 +367,10 @@ export class Connection {
     const written = () => {
       this.#inFlight -= 1;
     };
-    if (receiver?.push(toRelayed(message, member.device), written) !== 'sent') {
+    const outcome = receiver?.offer(toRelayed(message, member.device), written) ?? 'closed';
+    if (outcome !== 'sent') {
       written();
-      this.#refuseRelay(request, 'peer-offline');
+      this.#refuseRelay(request, outcome === 'full' ? 'busy' : 'peer-offline');
       return;
     }
     happenings.counters.relayed += 1;

@@ -90,14 +90,14 @@ export class Hub {
     ];
   }
 
-  /** 'full': no socket more, or no stranger more. */
+  /** 'full': no socket more. */
   get room(): 'free' | 'full' {
-    const { sockets, strangers } = this.#parts.limits;
-    return this.#connections.size < sockets && this.#strangers.size < strangers ? 'free' : 'full';
+    return this.#connections.size < this.#parts.limits.sockets ? 'free' : 'full';
   }
 
   /** From then on the caller says what comes: `receive`, and at last `gone`. */
   accept(socket: ClientSocket, address: string | undefined): Connection {
+    if (this.#strangers.size >= this.#parts.limits.strangers) this.#dropOldestStranger();
     const connection = new Connection(this.#connectionParts, socket, address);
     this.#connections.add(connection);
     this.#strangers.add(connection);
@@ -134,9 +134,17 @@ export class Hub {
     for (const connection of [...this.#connections]) connection.cut();
   }
 
+  /** Logging in takes a second or two: a crowd that stays keeps nobody out who goes on. */
+  #dropOldestStranger(): void {
+    const [oldest] = this.#strangers;
+    if (oldest === undefined) return;
+    this.#strangers.delete(oldest);
+    oldest.end('busy');
+  }
+
   #hurryStrangers(): void {
     const now = this.#parts.clock.now();
-    for (const connection of [...this.#strangers]) connection.checkTime(now);
+    for (const connection of [...this.#strangers]) connection.hurry(now);
   }
 
   #beat(): void {

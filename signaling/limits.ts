@@ -10,8 +10,10 @@ export const nodeLimits = {
   socketsPerAddress: 200,
   /** Of whatever kind: its sockets, and some that load the page. */
   connectionsPerAddress: 250,
-  /** Sockets that have not logged in: strangers must not use up all sockets. */
+  /** Sockets that have not logged in: strangers must not use up all sockets. Above that the oldest goes. */
   strangers: 2_000,
+  /** Sent before logging in, between two heartbeats: the request, ClientHello with the largest certificate, and ClientAuth are half of it. */
+  strangerBytes: 64 * KiB,
   /** Until ClientHello has come. */
   helloTime: 10_000,
   /** Pings without an answer before a socket counts as dead: 50 to 75 s. */
@@ -30,6 +32,8 @@ export const nodeLimits = {
   uidLookUpsPerHour: 3_000,
   /** Unread by one client; then it is cut off. Holds the largest answer several times. */
   outgoingBytes: 1024 * KiB,
+  /** Of those, what relays may make up: sixteen of the largest. Above that their senders are told to wait. */
+  relayedBytes: 256 * KiB,
   /** Answers above this are written out before the next request is read. */
   largeAnswerBytes: 16 * KiB,
   /** One answer to get-log or get-mail; the largest entry fits. */

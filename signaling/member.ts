@@ -6,6 +6,7 @@ import { type Attendee, bytesOf, type Follows } from './presence.ts';
 /** The connection that the member came by. */
 interface Line {
   push(message: Uint8Array, written?: () => void): 'sent' | 'closed';
+  offer(message: Uint8Array, written: () => void): 'sent' | 'closed' | 'full';
   end(code: NodeErrorCode): void;
 }
 
@@ -35,6 +36,10 @@ export class Member implements Attendee {
 
   push(message: Uint8Array, written?: () => void): 'sent' | 'closed' {
     return this.#line.push(message, written);
+  }
+
+  offer(message: Uint8Array, written: () => void): 'sent' | 'closed' | 'full' {
+    return this.#line.offer(message, written);
   }
 
   replaced(): void {

@@ -14,6 +14,8 @@ export interface Attendee {
   follows: Follows | undefined;
   /** Sends what it did not ask for; `written` is called when it has gone out, or never will, but not for 'closed'. */
   push(message: Uint8Array, written?: () => void): 'sent' | 'closed';
+  /** Sends what another client wants to say; 'full' while much is unread. */
+  offer(message: Uint8Array, written: () => void): 'sent' | 'closed' | 'full';
   /** Another socket of the same device has taken its place. */
   replaced(): void;
 }

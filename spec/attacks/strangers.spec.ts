@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { NodeUnderTest } from '../running-node.ts';
+import { bytes, NodeUnderTest } from '../running-node.ts';
 
 describe('Strangers', function () {
   this.timeout(30_000);
@@ -58,5 +58,13 @@ describe('Strangers', function () {
     const slow = await connection('127.0.0.1');
     slow.socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
     await Promise.all([silent.ended, slow.ended]);
+  });
+
+  it('who send more than any login needs are cut off, though no message is whole', async () => {
+    const client = await under.dial();
+    for (let i = 0; i < 20; i++) client.socket.send(bytes(4_000, 1), { fin: false });
+    for (let second = 0; second < 9; second++) await under.clock.advance(1_000);
+    assert.equal(await client.closed, 1006);
+    assert.ok(under.lines.includes('a stranger says too much, cut off (busy)'));
   });
 });
