@@ -8,13 +8,14 @@ import { expandKey } from '../keys/hash.ts';
 import type { NodeId } from '../wire/ids.ts';
 import type { IceServer } from '../wire/login-messages.ts';
 import { canonicalOrigin } from '../wire/origin.ts';
+import { boundConnections } from './addresses.ts';
 import { type NodeClock, systemClock } from './clock.ts';
 import { Hub, type HubStats } from './hub.ts';
 import { type NodeLimits, nodeLimits } from './limits.ts';
 import { makeSeed, readSeed, seedFile } from './node-seed.ts';
 import { loadPage, servePage } from './page.ts';
 import type { Registration } from './sign-in.ts';
-import { acceptSockets, boundConnections } from './sockets.ts';
+import { acceptSockets } from './sockets.ts';
 import type { NodeStore } from './store.ts';
 import { openLmdbStore } from './store-lmdb.ts';
 
