@@ -15,7 +15,7 @@ const parentKeys = list8(bytesN(32), limits.opParents);
 /**
  * An encoded sealedLogEntry. `logKey` is the one in force after the op's least parent; a genesis is sealed under its own.
  * Where the op brings a new log key, `brings` has it and the log keys in force after each of the parents, so that whoever is in can read back.
- * The same input gives the same bytes. Throws WireRefusal for bytes that are no op, and 'too-large' for one the node would not take.
+ * The same input gives the same bytes, and the node takes them. Throws WireRefusal for bytes that are no op.
  */
 export async function sealOp(parts: {
   gTag: GTag;
@@ -31,9 +31,7 @@ export async function sealOp(parts: {
   });
   const opId = opIdOf(decode(op, parts.op).body);
   const previousKeys = brings === undefined ? new Uint8Array() : await sealParentKeys({ gTag, opId, ...brings });
-  const entry = encode(sealedLogEntry, { op: sealed, previousKeys });
-  if (entry.length > limits.sealedOpBytes) throw new WireRefusal('too-large', `entry of ${entry.length} bytes`);
-  return entry;
+  return encode(sealedLogEntry, { op: sealed, previousKeys });
 }
 
 /**

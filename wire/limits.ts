@@ -23,7 +23,8 @@ export const limits = {
   /** A shard: 32 members, RSA-8192 each. */
   shardBytes: 256 * KiB,
   shardMembers: 32,
-  opBytes: 64 * KiB - 64,
+  /** With its signature, seal and envelope, and eight earlier log keys beside it (387 bytes), it is a sealed op. */
+  opBytes: 64 * KiB - 512,
   sealedOpBytes: 64 * KiB,
   opParents: 8,
   opChanges: 64,
