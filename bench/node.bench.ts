@@ -59,7 +59,7 @@ async function challengesPerCoreSecond(): Promise<Figure> {
       const ignore = () => undefined;
       const connection = hub.accept(
         {
-          send: answered,
+          write: answered,
           ping: ignore,
           close: ignore,
           terminate: ignore,
@@ -128,7 +128,7 @@ async function relayRate(world: World, kind: Kind): Promise<number> {
   return blobs / (after.cpuSeconds - before.cpuSeconds);
 }
 
-// --- idle connections, logged in: resident memory each, ours over the bare one's
+// --- idle connections, logged in: the memory of each, ours over the bare one's
 
 const idle = 1_000;
 const warmUp = 500;
@@ -143,8 +143,7 @@ async function idleMemoryRatio(): Promise<Figure> {
 }
 
 async function idleBytes(world: World, kind: Kind): Promise<number> {
-  // A small nursery: what counts is what a connection keeps, not how much of the garbage of logging in has been swept when we look.
-  const server = await Server.start(kind, world.folder, ['--max-semi-space-size=1']);
+  const server = await Server.start(kind, world.folder);
   // What the first ones leave behind (tables, caches, grown heaps) belongs to nobody in particular.
   const first = await connectAll(server, world.devices.slice(0, warmUp));
   const before = await server.usage();
@@ -152,7 +151,7 @@ async function idleBytes(world: World, kind: Kind): Promise<number> {
   const after = await server.usage();
   for (const client of [...first, ...rest]) client.socket.terminate();
   server.stop();
-  return (after.rss - before.rss) / idle;
+  return (after.bytes - before.bytes) / idle;
 }
 
 async function connectAll(server: Server, devices: Device[]): Promise<BenchClient[]> {
@@ -227,9 +226,9 @@ class Server {
     this.ended = new Promise((resolve) => child.once('exit', () => resolve()));
   }
 
-  static async start(kind: Kind, folder: string, flags: string[] = []): Promise<Server> {
+  static async start(kind: Kind, folder: string): Promise<Server> {
     const program = fileURLToPath(new URL('./node-child.ts', import.meta.url));
-    const child = fork(program, [kind, folder], { execArgv: ['--import', 'tsx', '--expose-gc', ...flags] });
+    const child = fork(program, [kind, folder], { execArgv: ['--import', 'tsx', '--expose-gc'] });
     const started = await heard(child);
     if (!('port' in started)) throw new Error('the server did not start');
     return new Server(kind, started.port, child);
@@ -238,7 +237,7 @@ class Server {
   async usage(): Promise<Usage> {
     this.#child.send('usage');
     const usage = await heard(this.#child);
-    if (!('rss' in usage)) throw new Error('the server did not measure');
+    if (!('bytes' in usage)) throw new Error('the server did not measure');
     return usage;
   }
 

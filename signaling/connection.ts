@@ -18,7 +18,7 @@ import type { SignedIn, SignIn, SignInRefusal } from './sign-in.ts';
 /** What the node needs of a web socket. */
 export interface ClientSocket {
   /** `written` is called when the system has taken the message, or never will. */
-  send(message: Uint8Array, written?: () => void): void;
+  write(message: Uint8Array, written?: () => void): void;
   ping(): void;
   /** Sends what was sent before, then closes. */
   close(code: number, reason: string): void;
@@ -113,7 +113,7 @@ export class Connection {
       return 'closed';
     }
     this.#sentLately += message.length + frameHeaderBytes;
-    this.#socket.send(message, written);
+    this.#socket.write(message, written);
     return 'sent';
   }
 

@@ -2,10 +2,10 @@
 import type { Server } from 'node:http';
 import type { Socket as TcpSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { limits } from '../wire/limits.ts';
 import { addressOf, remoteOf } from './address.ts';
-import type { ClientSocket } from './connection.ts';
+import type { ClientSocket, Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
 
 /** Takes upgrades at `/` and gives the hub its sockets. `closeTimeout`: how long a client may take to close its side. */
@@ -14,6 +14,7 @@ export function acceptSockets(
   { hub, socketsPerAddress, closeTimeout }: { hub: Hub; socketsPerAddress: number; closeTimeout: number },
 ): void {
   const options = {
+    WebSocket: NodeSocket,
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
@@ -29,9 +30,10 @@ export function acceptSockets(
     const address = addressOf(request);
     if (request.url !== '/') return turnAway(stream, '404 Not Found');
     if (hub.room === 'full' || !addresses.hasRoom(address)) return turnAway(stream, '503 Service Unavailable');
-    sockets.handleUpgrade(request, stream, head, (webSocket) =>
-      attach(new NodeSocket(webSocket, request.socket), { hub, addresses, address }),
-    );
+    sockets.handleUpgrade(request, stream, head, (socket) => {
+      addresses.enter(address);
+      socket.attach(request.socket, { connection: hub.accept(socket, address), hub, addresses, address });
+    });
   });
 }
 
@@ -54,28 +56,6 @@ function turnAway(stream: Duplex, status: string): void {
   stream.on('error', () => stream.destroy());
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
-
-// The listeners live as long as the socket, and hold what stands in this function: not the request.
-function attach(
-  socket: NodeSocket,
-  { hub, addresses, address }: { hub: Hub; addresses: Addresses; address: string | undefined },
-): void {
-  const connection = hub.accept(socket, address);
-  addresses.enter(address);
-  const { webSocket } = socket;
-  webSocket.on('message', (data, isBinary) => {
-    if (isBinary && data instanceof Buffer) connection.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    else connection.end('malformed');
-  });
-  // What breaks the framing closes the socket too: `close` follows.
-  webSocket.on('error', ignore);
-  webSocket.on('close', () => {
-    addresses.leave(address);
-    hub.gone(connection);
-  });
-}
-
-const ignore = () => undefined;
 
 /** How many connections each address has. */
 class Addresses {
@@ -102,49 +82,57 @@ class Addresses {
   }
 }
 
-/** A web socket that gathers what is written in one turn of the event loop, so that it leaves in one system call. */
-class NodeSocket implements ClientSocket {
-  readonly webSocket: WebSocket;
-  readonly #tcp: TcpSocket;
+type Attachment = { connection: Connection; hub: Hub; addresses: Addresses; address: string | undefined };
 
-  constructor(webSocket: WebSocket, tcp: TcpSocket) {
-    this.webSocket = webSocket;
+/**
+ * A web socket that gathers what is written in one turn of the event loop, so that it leaves in one system call.
+ * There are thousands: its listeners are functions that all share.
+ */
+class NodeSocket extends WebSocket implements ClientSocket {
+  #tcp: TcpSocket | undefined;
+  #attachment: Attachment | undefined;
+
+  attach(tcp: TcpSocket, attachment: Attachment): void {
     this.#tcp = tcp;
-  }
-
-  get bufferedAmount(): number {
-    return this.webSocket.bufferedAmount;
+    this.#attachment = attachment;
+    this.on('message', hear);
+    this.on('close', leave);
+    // What breaks the framing closes the socket too: `close` follows.
+    this.on('error', ignore);
   }
 
   get bytesRead(): number {
-    return this.#tcp.bytesRead;
+    return this.#tcp?.bytesRead ?? 0;
   }
 
-  send(message: Uint8Array, written?: () => void): void {
-    gather(this.#tcp);
-    this.webSocket.send(message, written);
+  write(message: Uint8Array, written?: () => void): void {
+    if (this.#tcp !== undefined) gather(this.#tcp);
+    this.send(message, written);
   }
 
-  ping(): void {
-    this.webSocket.ping();
+  heard(data: RawData, isBinary: boolean): void {
+    const connection = this.#attachment?.connection;
+    if (isBinary && data instanceof Buffer) connection?.receive(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    else connection?.end('malformed');
   }
 
-  close(code: number, reason: string): void {
-    this.webSocket.close(code, reason);
-  }
-
-  terminate(): void {
-    this.webSocket.terminate();
-  }
-
-  pause(): void {
-    this.webSocket.pause();
-  }
-
-  resume(): void {
-    this.webSocket.resume();
+  left(): void {
+    if (this.#attachment === undefined) return;
+    const { connection, hub, addresses, address } = this.#attachment;
+    addresses.leave(address);
+    hub.gone(connection);
   }
 }
+
+function hear(this: WebSocket, data: RawData, isBinary: boolean): void {
+  if (this instanceof NodeSocket) this.heard(data, isBinary);
+}
+
+function leave(this: WebSocket): void {
+  if (this instanceof NodeSocket) this.left();
+}
+
+const ignore = () => undefined;
 
 let gathering: TcpSocket[] = [];
 
