@@ -201,7 +201,10 @@ export interface CertificateVerifier {
   }): Promise<void>;
 }
 
-/** Also that it is that person's, signed by them and not expired at `now`. Throws DeviceRefusal. */
+/** As for OpenPGP signatures (spec/protocol.md §1). */
+const clockSkew = 300_000;
+
+/** Also that it is that person's, signed by them and at `now` neither expired nor good for longer than any may be. Throws DeviceRefusal. */
 export async function verifyDeviceCert(parts: {
   bytes: Uint8Array;
   certificate: Uint8Array;
@@ -211,6 +214,8 @@ export async function verifyDeviceCert(parts: {
   const { certificate, agent, now } = parts;
   const { facts, signedBody, openPgpSignature } = parsedDeviceCert(parts.bytes);
   if (now >= facts.body.notAfter) throw new DeviceRefusal('expired');
+  // Whoever had the person's key for a moment must not make a device for ever by dating it ahead.
+  if (facts.body.notAfter > now + clockSkew + limits.deviceCertLifeMax) throw new DeviceRefusal('bad-life');
   const person = await orRefuse(agent.readCertificate(certificate, now), 'bad-certificate');
   if (!equal(person.uid, facts.uid)) throw new DeviceRefusal('other-person');
   const check = agent.verify({ purpose: 'device-cert', body: signedBody, signature: openPgpSignature, certificate, now });
@@ -228,7 +233,7 @@ export function readLockKey(bytes: Uint8Array, device: { did: Did; signPub: Uint
   return body;
 }
 
-/** Of a device certificate or a lock key. When it was made is not asked: clocks that run ahead must not cut anyone off. */
+/** Of a device certificate or a lock key. */
 export function isLive(body: { notAfter: number }, now: number): boolean {
   return now < body.notAfter;
 }

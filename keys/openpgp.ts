@@ -31,6 +31,8 @@ export const keyFileBytes = 256 * KiB;
 /** More user ids or subkeys than anyone has; each costs a signature check. */
 const partsMost = 64;
 const certificatesCached = 2048;
+/** The largest take 200 kB each once they are parsed, and strangers choose which ones come. */
+const certificateBytesCached = 4 * 1024 * KiB;
 
 const { hash: hashes, symmetric, aead, s2k, compression, publicKey: algorithms, curve } = openpgp.enums;
 
@@ -451,25 +453,32 @@ function isProtected(key: openpgp.PrivateKey): boolean {
 // --- parsing, cleaning, judging
 
 /** Parsed keys remember which signatures verified: 1.5 to 2.5 times faster. Oldest use leaves first. */
-const parsedCertificates = new Map<string, Promise<openpgp.Key>>();
+const parsedCertificates = new Map<string, { readonly key: Promise<openpgp.Key>; readonly bytes: number }>();
+let parsedBytes = 0;
 
 async function parsedCertificate(bytes: Uint8Array): Promise<openpgp.Key> {
   if (bytes.length > limits.certificateBytes) throw new KeyRefusal('certificate-too-large');
   const name = hex(hash('certificate-cache', bytes));
-  const known = parsedCertificates.get(name);
-  parsedCertificates.delete(name);
-  const parsing = known ?? parsePublicKey(bytes);
-  parsedCertificates.set(name, parsing);
+  const known = parsedCertificates.get(name)?.key;
+  forget(name);
+  const key = known ?? parsePublicKey(bytes);
+  parsedCertificates.set(name, { key, bytes: bytes.length });
+  parsedBytes += bytes.length;
   for (const oldest of parsedCertificates.keys()) {
-    if (parsedCertificates.size <= certificatesCached) break;
-    parsedCertificates.delete(oldest);
+    if (parsedCertificates.size <= certificatesCached && parsedBytes <= certificateBytesCached) break;
+    forget(oldest);
   }
   try {
-    return await parsing;
+    return await key;
   } catch (error) {
-    parsedCertificates.delete(name);
+    forget(name);
     throw error;
   }
+}
+
+function forget(name: string): void {
+  parsedBytes -= parsedCertificates.get(name)?.bytes ?? 0;
+  parsedCertificates.delete(name);
 }
 
 async function parsePublicKey(bytes: Uint8Array): Promise<openpgp.Key> {

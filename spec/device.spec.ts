@@ -193,6 +193,14 @@ describe('a device', () => {
       await refuses('expired', () => check(alice.secrets.certificate, now + 30 * day));
     });
 
+    it('when it is dated ahead, so that it would outlive every other', async () => {
+      const farAhead = await certified({ createdAt: now + 1000 * day, notAfter: now + 1030 * day });
+      await refuses('bad-life', () => check(farAhead));
+      const longest = await certified({ createdAt: now, notAfter: now + 90 * day });
+      assert.ok(await check(longest));
+      assert.ok(await check(longest, now - 5 * 60_000), 'clocks may differ by five minutes');
+    });
+
     it('as the device of another person', async () => {
       await refuses('other-person', () => check(alice.secrets.certificate, now, bob));
       const claimed = await certified({ uid: bob.uid });
