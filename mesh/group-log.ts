@@ -1,20 +1,7 @@
 // One group's log on this device: fetched from the node, opened, judged, kept; and the epochs whose keys it hands out (spec/protocol.md §4).
 import type { Device } from '../keys/device.ts';
 import { signingKeyFromSeed } from '../keys/ed25519.ts';
-import {
-  appendSeed,
-  checkCommitments,
-  type EpochKeys,
-  type EpochSecrets,
-  epochContext,
-  epochKeysCodec,
-  epochOfGroupKey,
-  freshEpoch,
-  gTagOf,
-  openEpoch,
-  ratchetEpoch,
-} from '../keys/epoch.ts';
-import { makeGroupKeyShards, openGroupKeyShard, shardMembers } from '../keys/group-key.ts';
+import { appendSeed, type EpochKeys, gTagOf } from '../keys/epoch.ts';
 import { shardHashOf } from '../keys/identity.ts';
 import type { KeyAgent } from '../keys/key-agent.ts';
 import { openOp, sealOp } from '../keys/log-seal.ts';
@@ -22,10 +9,11 @@ import { type ReadOp, readOp, signOp } from '../keys/op.ts';
 import { type GroupState, OpLog } from '../keys/resolve.ts';
 import { compare, equal, hex } from '../wire/bytes.ts';
 import { bytesN, type Decoded, decode, encode, list8, list16, numberOf, struct, u32 } from '../wire/codec.ts';
-import { type Change, type Epoch, epochModes, type OpBody, roles } from '../wire/group-ops.ts';
-import { asOpId, type Did, type Gid, type GTag, gTagCodec, type OpId, opIdCodec, type Uid } from '../wire/ids.ts';
+import { type Change, roles } from '../wire/group-ops.ts';
+import { asOpId, type Gid, type GTag, gTagCodec, type OpId, opIdCodec } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type LogAppend, type LogEntry, logAppend } from '../wire/node-messages.ts';
+import { beginEpoch, Epochs, type NewEpoch } from './epochs.ts';
 import type { NodeLine } from './node-line.ts';
 import { NodeRefusal } from './node-requests.ts';
 import type { Random, Store, StoreChange } from './ports.ts';
@@ -35,8 +23,7 @@ import { Turns } from './turns.ts';
 /** What a caller of `commit` wants changed, decided anew on each try against the state of then. */
 export type Plan = {
   changes: Change[];
-  /** ratchet: for adding people. Their certificates, for the shards. */
-  epoch: 'none' | { ratchet: { uid: Uid; certificate: Uint8Array }[] };
+  epoch: 'none' | NewEpoch;
 };
 
 export type GroupLogNeeds = {
@@ -55,10 +42,10 @@ export type GroupLogFacts = { gid: Gid; gTag: GTag; logKeys: Uint8Array[] };
 const triesMost = 8;
 /** Earlier log keys, of entries that changed it: a group lives through fewer. */
 const logKeysMost = 1024;
+/** Entries that cannot be read yet. */
+const sealedMost = 512;
 /** Entries that came before what they follow. */
 const orphansMost = 256;
-/** A shard that the node does not give now is asked for again. */
-const shardPause = 60_000;
 
 const storedLog = struct({
   version: numberOf(1, 1),
@@ -72,6 +59,9 @@ const storedLog = struct({
   nodeHeads: list8(opIdCodec, limits.opParents),
 });
 
+/** After these nobody who is out may append: the keys they know are retired at the node. */
+const takesAway = new Set<Change['kind']>(['remove', 'leave', 'remove-device']);
+
 const zeros = asOpId(new Uint8Array(32));
 
 export class GroupLog {
@@ -80,15 +70,15 @@ export class GroupLog {
   readonly #needs: GroupLogNeeds;
   readonly #turns = new Turns();
   readonly #ops = new OpLog();
-  readonly #epochs = new Map<string, EpochKeys>();
+  readonly #epochs: Epochs;
   #logKeys: Uint8Array[];
   #lastNo = 0;
   #nodeHeads: OpId[] = [];
   /** Our genesis while the node does not have it yet. */
   #unsent: ReadOp | undefined;
   readonly #orphans: ReadOp[] = [];
-  /** Epochs whose keys could not be had: when to ask again, or never. */
-  readonly #unopened = new Map<string, number>();
+  /** Entries under keys that are not here yet, or never will be. */
+  #sealed: LogEntry[] = [];
   #grown: () => void = () => undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
@@ -96,6 +86,8 @@ export class GroupLog {
     this.gid = facts.gid;
     this.gTag = facts.gTag;
     this.#logKeys = facts.logKeys;
+    const { me, agent, line, random, now, note } = needs;
+    this.#epochs = new Epochs({ uid: me.uid, gid: facts.gid, gTag: facts.gTag, ops: this.#ops, agent, line, random, now, note });
   }
 
   /** A new group of one. It is kept here first; the node gets it with the next `sync`. */
@@ -103,24 +95,22 @@ export class GroupLog {
     needs: GroupLogNeeds,
     parts: { name: string; certificate: Uint8Array; certHash: Uint8Array },
   ): Promise<GroupLog> {
-    const { me, random, agent } = needs;
+    const { me, random } = needs;
     const policy = { name: parts.name, history: { history: 'from-join' }, admit: roles.admin, suite: 1, wrap: 1 } as const;
     const devices = [me.certificate];
     const changes: Change[] = [{ kind: 'genesis', salt: random(32), policy, founder: me.uid, certHash: parts.certHash, devices }];
     const facts = { gid: zeros, parents: [], depth: 0, author: me.did, changes };
-    const ctx = epochContext({ ...facts, mode: epochModes.fresh, newGK: 1 });
-    const secrets = freshEpoch({ ctx, wrap: 1, random });
-    const members = [{ uid: me.uid, certificate: parts.certificate }];
-    const shards = await makeGroupKeyShards({ members, ctx, ...secrets, agent, now: needs.now() });
-    const body: OpBody = { ...facts, wall: needs.now(), epoch: epochOf(secrets, epochModes.fresh, shards) };
-    const op = await signOp({ body, signer: me.signer });
+    const founder = { uid: me.uid, certificate: parts.certificate };
+    const begun = await beginEpoch(needs, facts, { fresh: [founder], frontier: [] }, { wrap: 1, parent: undefined });
+    const { secrets, shards } = begun;
+    const op = await signOp({ body: { ...facts, wall: needs.now(), epoch: begun.epoch }, signer: me.signer });
     const log = new GroupLog(needs, { gid: op.opId, gTag: gTagOf(secrets.logKey), logKeys: [secrets.logKey] });
     log.#ops.add(op);
     log.#unsent = op;
-    const keys = openEpoch({ secrets, epochId: op.opId, dids: [me.did] });
-    log.#epochs.set(hex(op.opId), keys);
+    const keys = log.#epochs.opened(op.opId, secrets);
+    log.#epochs.keep(keys);
     const unsentShards = shards.map((value, i) => ({ put: ['shard', hex(log.gid), i], value }));
-    await needs.store.write([log.#opChange(op), log.#epochChange(keys), log.#logChange(), ...unsentShards]);
+    await needs.store.write([log.#opChange(op), log.#epochs.change(keys), log.#logChange(), ...unsentShards]);
     return log;
   }
 
@@ -159,7 +149,7 @@ export class GroupLog {
 
   /** An epoch of ours whose key could not be had yet: `sync` tries again. */
   lacksKeys(): boolean {
-    return [...this.#unopened].some(([opId, until]) => until !== Number.POSITIVE_INFINITY && !this.#epochs.has(opId));
+    return this.#epochs.lacksKeys();
   }
 
   isSent(): boolean {
@@ -168,17 +158,17 @@ export class GroupLog {
 
   /** Keys of an epoch, if this device has them. */
   epoch(epochId: OpId): EpochKeys | undefined {
-    return this.#epochs.get(hex(epochId));
+    return this.#epochs.get(epochId);
   }
 
   /** Newest first, at most four: what signals and links are tagged with. */
   newestEpochs(): EpochKeys[] {
-    return this.#openedInOrder().slice(-4).reverse();
+    return this.#epochs.inOrder().slice(-4).reverse();
   }
 
   /** What this device sends under: the newest epoch in force, if its keys are here. */
   currentEpoch(): EpochKeys | undefined {
-    return this.#openedInOrder().at(-1);
+    return this.#epochs.inOrder().at(-1);
   }
 
   /** The newest epoch in force, whether its keys are here or not. */
@@ -240,17 +230,20 @@ export class GroupLog {
     // By depth: what an op follows comes before it.
     for (const { value } of await store.range(['op', hex(this.gid)])) this.#ops.addVerifiedBefore(readOp(value));
     if (stored.lastNo === 0) this.#unsent = this.#ops.get(this.gid);
-    for (const { value } of await store.range(['epoch', hex(this.gid)])) {
-      const keys = decode(epochKeysCodec, value);
-      this.#epochs.set(hex(keys.epochId), keys);
-    }
+    await this.#epochs.load(store);
   }
 
   async #sync(): Promise<void> {
     if (this.#unsent !== undefined) await this.#sendGenesis(this.#unsent);
     const before = this.#ops.size;
-    while ((await this.#fetchPage()) === 'more');
-    if ((await this.#openEpochs()) || this.#ops.size > before) this.#grown();
+    let opened = false;
+    for (let page: 'more' | 'end' = 'more'; page === 'more'; ) {
+      page = await this.#fetchPage();
+      // What follows a new key is sealed under it: open the epoch that brings it, then read on.
+      do opened = (await this.#openEpochs()) || opened;
+      while (await this.#readAgain());
+    }
+    if (opened || this.#ops.size > before) this.#grown();
   }
 
   /** Reads the log from its beginning, for the node's numbers and heads; what we have of it stays. */
@@ -262,7 +255,7 @@ export class GroupLog {
 
   /** Store, then memory. */
   async #fetchPage(): Promise<'more' | 'end'> {
-    const { line, store, note } = this.#needs;
+    const { line, note } = this.#needs;
     const { entries, more } = await line.request({ type: 'get-log', gTag: this.gTag, after: this.#lastNo });
     if (entries.length === 0) return 'end';
     // Whoever miscounts would have us skip entries for good, or read for ever.
@@ -273,29 +266,52 @@ export class GroupLog {
       return 'end';
     }
     let nodeHeads = this.#nodeHeads;
-    const logKeys = [...this.#logKeys];
-    const ops: ReadOp[] = [];
-    const refusals: string[] = [];
-    for (const entry of entries) {
-      nodeHeads = withHead(nodeHeads, entry.opId, entry.parents);
-      if (this.#ops.has(entry.opId)) continue;
-      const op = await this.#read(entry, logKeys);
-      if (typeof op === 'string') refusals.push(`${entry.no} ${op}`);
-      else ops.push(op);
-    }
-    if (refusals.length > 0) note(`${refusals.length} log entries refused, the first: ${refusals[0]}`);
-    await store.write([...ops.map((op) => this.#opChange(op)), this.#logChange({ logKeys, lastNo, nodeHeads })]);
-    this.#logKeys = logKeys;
-    this.#lastNo = lastNo;
-    this.#nodeHeads = nodeHeads;
-    this.#addAll(ops);
+    for (const { opId, parents } of entries) nodeHeads = withHead(nodeHeads, opId, parents);
+    await this.#take([...this.#sealed, ...entries], { lastNo, nodeHeads });
     return more === 1 ? 'more' : 'end';
   }
 
-  /** The op, or why there is none; `logKeys` grows by the earlier keys that the entry leads back to. */
+  /** Entries that were sealed under a key which has come since. */
+  async #readAgain(): Promise<boolean> {
+    const before = this.#sealed.length;
+    if (before > 0) await this.#take(this.#sealed, { lastNo: this.#lastNo, nodeHeads: this.#nodeHeads });
+    return this.#sealed.length < before;
+  }
+
+  /** Reads what can be read. Store, then memory. */
+  async #take(entries: readonly LogEntry[], after: { lastNo: number; nodeHeads: OpId[] }): Promise<void> {
+    const { store, note } = this.#needs;
+    const logKeys = [...this.#logKeys];
+    const ops: ReadOp[] = [];
+    const refusals: string[] = [];
+    let sealed = [...entries];
+    // An entry that brought a new key leads back to the one before it.
+    for (let left = -1; left !== sealed.length; ) {
+      left = sealed.length;
+      const next: LogEntry[] = [];
+      for (const entry of sealed) {
+        if (this.#ops.has(entry.opId)) continue;
+        const read = await this.#read(entry, logKeys);
+        if (read === 'sealed') next.push(entry);
+        else if (typeof read === 'string') refusals.push(`${entry.no} ${read}`);
+        else ops.push(read);
+      }
+      sealed = next;
+    }
+    if (refusals.length > 0) note(`${refusals.length} log entries refused, the first: ${refusals[0]}`);
+    sealed = sealed.slice(-sealedMost);
+    await store.write([...ops.map((op) => this.#opChange(op)), this.#logChange({ logKeys, sealed, ...after })]);
+    this.#sealed = sealed;
+    this.#logKeys = logKeys;
+    this.#lastNo = after.lastNo;
+    this.#nodeHeads = after.nodeHeads;
+    this.#addAll(ops);
+  }
+
+  /** The op; 'sealed' under a key that is not here; or what is wrong with it. `logKeys` grows by the earlier keys that the entry leads back to. */
   async #read(entry: LogEntry, logKeys: Uint8Array[]): Promise<ReadOp | string> {
     const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: [...logKeys].reverse(), sealed: entry.sealed });
-    if (opened === undefined) return 'not sealed for us';
+    if (opened === undefined) return 'sealed';
     let op: ReadOp;
     try {
       op = readOp(opened.op);
@@ -326,107 +342,22 @@ export class GroupLog {
     this.#orphans.push(...waiting.slice(-orphansMost));
   }
 
-  /** Opens what can be opened, oldest first, because a ratcheted epoch needs the one before it. */
+  /** All that can be opened now. */
   async #openEpochs(): Promise<boolean> {
     let opened = false;
-    for (const { opId } of this.state()?.epochs ?? []) {
-      if (this.#epochs.has(hex(opId)) || this.#isPutOff(opId)) continue;
-      const op = this.#ops.get(opId);
-      if (op?.body.epoch === undefined || !this.#isMemberAt(opId)) continue;
-      const secrets = await this.#secretsOf(op, op.body.epoch);
-      if (typeof secrets === 'string') {
-        // A shard that is there and wrong stays wrong: each look at it would cost a private-key operation.
-        this.#unopened.set(hex(opId), secrets === 'never' ? Number.POSITIVE_INFINITY : this.#needs.now() + shardPause);
-        continue;
-      }
-      await this.#keepEpoch(openEpoch({ secrets, epochId: opId, dids: this.#sendersAt(opId) }));
+    for (let keys = await this.#epochs.openNext(); keys !== undefined; keys = await this.#epochs.openNext()) {
+      await this.#keepEpoch(keys);
       opened = true;
     }
     return opened;
   }
 
-  /** Tried, and not to be tried again yet. The node's time may jump. */
-  #isPutOff(opId: OpId): boolean {
-    const until = this.#unopened.get(hex(opId));
-    if (until === undefined || until === Number.POSITIVE_INFINITY) return until !== undefined;
-    const now = this.#needs.now();
-    return now < until && until <= now + shardPause;
-  }
-
   async #keepEpoch(keys: EpochKeys): Promise<void> {
     const isNewKey = !this.#logKeys.some((known) => equal(known, keys.logKey));
     const logKeys = isNewKey ? [...this.#logKeys, keys.logKey].slice(-logKeysMost) : this.#logKeys;
-    await this.#needs.store.write([this.#epochChange(keys), this.#logChange({ logKeys })]);
+    await this.#needs.store.write([this.#epochs.change(keys), this.#logChange({ logKeys })]);
     this.#logKeys = logKeys;
-    this.#epochs.set(hex(keys.epochId), keys);
-  }
-
-  async #secretsOf(op: ReadOp, epoch: Epoch): Promise<EpochSecrets | 'later' | 'never'> {
-    const { body } = op;
-    const ctx = epochContext({ ...body, mode: epoch.mode, newGK: epoch.newGK });
-    const wrap = this.#ops.stateAt([op.opId]).policy.wrap;
-    const parent = body.parents.length === 1 ? this.#epochAt(body.parents[0]) : undefined;
-    const secrets =
-      epoch.mode === epochModes.ratchet && parent !== undefined
-        ? ratchetEpoch({ ctx, wrap, parent })
-        : await this.#secretsFromShard(op, epoch, ctx);
-    if (typeof secrets === 'string') return secrets;
-    const check = checkCommitments(secrets, epoch);
-    if (check === 'match') return secrets;
-    this.#needs.note(`epoch refused: ${check}`);
-    return 'never';
-  }
-
-  async #secretsFromShard(op: ReadOp, epoch: Epoch, ctx: Uint8Array): Promise<EpochSecrets | 'later' | 'never'> {
-    const { me, agent, line, now, note } = this.#needs;
-    const shards = shardMembers(this.#recipients(op, epoch));
-    const index = shards.findIndex((uids) => uids.some((uid) => equal(uid, me.uid)));
-    const [uids, hash] = [shards[index], epoch.gkShardHashes[index]];
-    if (uids === undefined || hash === undefined) return 'never';
-    try {
-      const { shard } = await line.request({ type: 'get-shard', gTag: this.gTag, hash });
-      const opened = await openGroupKeyShard({ shard, hash, ctx, uids, epoch, agent, now: now() });
-      if (typeof opened !== 'string') return epochOfGroupKey({ ctx, ...opened });
-      note(`group key refused: ${opened}`);
-      return opened === 'other-shard' ? 'later' : 'never';
-    } catch (error) {
-      // The node does not give it, or the person's key is locked.
-      if (!(error instanceof NodeRefusal) && !isRefusal(error)) throw error;
-      note(`group key not here yet: ${error.message}`);
-      return 'later';
-    }
-  }
-
-  /** Who gets a shard: those added by a ratcheting op, everybody who reads by a fresh one. */
-  #recipients(op: ReadOp, epoch: Epoch): Uid[] {
-    if (epoch.mode === epochModes.ratchet)
-      return op.body.changes.flatMap((change) => (change.kind === 'add' ? [change.uid] : []));
-    return [...this.#ops.stateAt([op.opId]).members.values()].filter(({ role }) => role >= roles.member).map(({ uid }) => uid);
-  }
-
-  #epochAt(opId: OpId | undefined): EpochKeys | undefined {
-    for (let at = opId; at !== undefined; ) {
-      const op = this.#ops.get(at);
-      if (op === undefined) return undefined;
-      if (op.body.epoch !== undefined) return this.#epochs.get(hex(at));
-      at = op.body.parents.length === 1 ? op.body.parents[0] : undefined;
-    }
-    return undefined;
-  }
-
-  #isMemberAt(opId: OpId): boolean {
-    const member = this.#ops.stateAt([opId]).members.get(hex(this.#needs.me.uid));
-    return member !== undefined && member.role >= roles.member;
-  }
-
-  #sendersAt(opId: OpId): Did[] {
-    const members = [...this.#ops.stateAt([opId]).members.values()].filter(({ role }) => role >= roles.member);
-    return members.flatMap(({ devices }) => [...devices.values()].map(({ did }) => did));
-  }
-
-  #openedInOrder(): EpochKeys[] {
-    if (this.#ops.size === 0) return [];
-    return this.#ops.state().epochs.flatMap(({ opId }) => this.#epochs.get(hex(opId)) ?? []);
+    this.#epochs.keep(keys);
   }
 
   async #sendGenesis(op: ReadOp): Promise<void> {
@@ -438,6 +369,7 @@ export class GroupLog {
       keys: [keys, undefined],
       shards: shards.map(({ value }) => value),
       logKey: keys.logKey,
+      retire: 0,
       expectedHeads: [],
     });
     if (no !== 1) throw new NodeRefusal('unexpected');
@@ -449,24 +381,27 @@ export class GroupLog {
   }
 
   async #append(plan: Plan): Promise<OpId | 'conflict'> {
-    const { me, agent, store } = this.#needs;
+    const { me, store, now } = this.#needs;
     const parents = this.#ops.heads();
     const depth = 1 + Math.max(...parents.map((id) => this.depthOf(id) ?? 0));
-    const current = this.#epochAt(parents.length === 1 ? parents[0] : undefined);
+    const current = this.currentEpoch();
+    const parent = parents.length === 1 ? this.#epochs.at(parents[0]) : undefined;
     if (current === undefined) throw new NodeRefusal('append-refused');
     const facts = { gid: this.gid, parents, depth, author: me.did, changes: plan.changes };
-    const now = this.#needs.now();
-    let epoch: Epoch | undefined;
-    let shards: Uint8Array[] = [];
-    let secrets: EpochSecrets | undefined;
-    if (plan.epoch !== 'none') {
-      const ctx = epochContext({ ...facts, mode: epochModes.ratchet, newGK: 1 });
-      secrets = ratchetEpoch({ ctx, wrap: this.#ops.state().policy.wrap, parent: current });
-      shards = await makeGroupKeyShards({ members: plan.epoch.ratchet, ctx, ...secrets, agent, now });
-      epoch = epochOf(secrets, epochModes.ratchet, shards);
-    }
-    const op = await signOp({ body: { ...facts, wall: now, epoch }, signer: me.signer });
-    const no = await this.#send(op, { keys: [current, secrets], shards, logKey: current.logKey, expectedHeads: this.#nodeHeads });
+    const { wrap } = this.#ops.state().policy;
+    const begun = plan.epoch === 'none' ? undefined : await beginEpoch(this.#needs, facts, plan.epoch, { wrap, parent });
+    const op = await signOp({ body: { ...facts, wall: now(), epoch: begun?.epoch }, signer: me.signer });
+    const keyAfter = (opId: OpId | undefined) => this.#epochs.at(opId)?.logKey ?? current.logKey;
+    const newLogKey = begun?.secrets.logKey;
+    const isNewKey = newLogKey !== undefined && !equal(newLogKey, current.logKey);
+    const no = await this.#send(op, {
+      keys: [current, begun?.secrets],
+      shards: begun?.shards ?? [],
+      logKey: keyAfter(parents[0]),
+      brings: isNewKey ? { logKey: newLogKey, parentKeys: parents.map(keyAfter) } : undefined,
+      retire: plan.changes.some(({ kind }) => takesAway.has(kind)) ? 1 : 0,
+      expectedHeads: this.#nodeHeads,
+    });
     if (no === 'conflict') return 'conflict';
     // What the node says of its number is believed only where it is the next.
     const lastNo = no === this.#lastNo + 1 ? no : this.#lastNo;
@@ -475,7 +410,7 @@ export class GroupLog {
     this.#lastNo = lastNo;
     this.#nodeHeads = nodeHeads;
     if (this.#ops.add(op) !== 'added') throw new Error('the log refuses an op of our own');
-    if (secrets !== undefined) await this.#keepEpoch(openEpoch({ secrets, epochId: op.opId, dids: this.#sendersAt(op.opId) }));
+    if (begun !== undefined) await this.#keepEpoch(this.#epochs.opened(op.opId, begun.secrets));
     this.#grown();
     return op.opId;
   }
@@ -487,6 +422,8 @@ export class GroupLog {
       keys: [{ groupKey: Uint8Array }, { groupKey: Uint8Array } | undefined];
       shards: Uint8Array[];
       logKey: Uint8Array;
+      brings?: { logKey: Uint8Array; parentKeys: Uint8Array[] } | undefined;
+      retire: 0 | 1;
       expectedHeads: OpId[];
     },
   ): Promise<number | 'conflict'> {
@@ -500,11 +437,16 @@ export class GroupLog {
       expectedHeads: [...parts.expectedHeads].sort(compare),
       opId: op.opId,
       parents: op.body.parents,
-      sealed: await sealOp({ gTag, logKey: parts.logKey, op: op.bytes }),
+      sealed: await sealOp({
+        gTag,
+        logKey: parts.logKey,
+        op: op.bytes,
+        ...(parts.brings !== undefined && { brings: parts.brings }),
+      }),
       shards: parts.shards.map(shardHashOf),
       appendPub: signer.publicKey,
       nextAppendPub: next === undefined ? undefined : (await signingKeyFromSeed(appendSeed(next.groupKey))).publicKey,
-      retire: 0,
+      retire: parts.retire,
     };
     const reply = await line.request({
       type: 'append',
@@ -518,30 +460,13 @@ export class GroupLog {
     return { put: ['op', hex(this.gid), op.body.depth, hex(op.opId)], value: op.bytes };
   }
 
-  #epochChange(keys: EpochKeys): StoreChange {
-    return { put: ['epoch', hex(this.gid), hex(keys.epochId)], value: encode(epochKeysCodec, keys) };
-  }
-
-  /** The record as it will be with these parts. */
-  #logChange(next: { logKeys?: Uint8Array[]; lastNo?: number; nodeHeads?: OpId[] } = {}): StoreChange {
-    const now = { logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads };
-    const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, ...now, ...next });
+  /** The record as it will be with these parts. What cannot be read yet is fetched again after a restart. */
+  #logChange(next: { logKeys?: Uint8Array[]; lastNo?: number; nodeHeads?: OpId[]; sealed?: LogEntry[] } = {}): StoreChange {
+    const now = { logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads, sealed: this.#sealed, ...next };
+    const lastNo = Math.min(now.lastNo, (now.sealed[0]?.no ?? Number.POSITIVE_INFINITY) - 1);
+    const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, ...now, lastNo });
     return { put: ['log', hex(this.gid)], value };
   }
-}
-
-function epochOf(secrets: EpochSecrets, mode: 1 | 2, shards: Uint8Array[]): Epoch {
-  const { gkCommit, esCommit } = secrets;
-  return {
-    mode,
-    newGK: 1,
-    gkCommit,
-    esCommit,
-    gkShardHashes: shards.map(shardHashOf),
-    esShardHashes: [],
-    frontier: [],
-    excluded: [],
-  };
 }
 
 function withHead(heads: OpId[], opId: OpId, parents: OpId[]): OpId[] {
