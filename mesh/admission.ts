@@ -7,7 +7,7 @@ import type { KeyAgent } from '../keys/key-agent.ts';
 import type { GroupInvite, GroupState } from '../keys/resolve.ts';
 import { compare, equal, hex } from '../wire/bytes.ts';
 import { type JoinRequest, roles } from '../wire/group-ops.ts';
-import type { Did, Gid } from '../wire/ids.ts';
+import type { Did, Gid, Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import type { Mail } from '../wire/node-messages.ts';
 import type { Group } from './group.ts';
@@ -30,6 +30,8 @@ export type AdmissionNeeds = {
   me: Did;
   /** Other devices of the group that are reachable now. */
   onlineDevices(group: Group): Did[];
+  /** Does `admit`, and sends the person the group's present key. */
+  tell(group: Group, uid: Uid, admit: () => Promise<void>): Promise<void>;
   run(work: Promise<unknown>): void;
 };
 
@@ -89,22 +91,26 @@ export class Admission {
   /** What cannot lead anywhere ends here, before anybody is asked about anybody. */
   async #look(group: Group, { body }: Mail): Promise<void> {
     const { log } = group;
-    const request = await openJoinRequest({ gTag: log.gTag, logKeys: [...log.logKeys].reverse(), sealed: body });
+    const { gTag, newestLogKey, logKeys } = log;
+    const recent = await openJoinRequest({ gTag, logKeys: [newestLogKey], sealed: body });
+    const request = recent ?? (await openJoinRequest({ gTag, logKeys: [...logKeys].reverse(), sealed: body }));
     if (request === undefined) return this.#needs.note('mail to a group is no join request');
     const state = log.state();
     if (state === undefined || isMember(state, request)) return;
     if (!verifyInviteProof({ gid: group.gid, ...request })) return this.#refused('its proof does not hold');
     const invite = inviteOf(state, request);
     if (invite !== undefined && !this.#isOpen(invite, request)) return this.#refused('its invite is not open to it');
-    this.#inTurn(group, request);
+    this.#inTurn(group, request, recent === undefined ? 'old-key' : 'newest-key');
   }
 
   /** The first in line at once, the others a little later each, so that one of those who are online does it. */
-  #inTurn(group: Group, request: JoinRequest): void {
+  #inTurn(group: Group, request: JoinRequest, has: 'newest-key' | 'old-key'): void {
     const placeOf = (did: Did) => hash('admit', request.proof.inviteSignature, did);
     const mine = placeOf(this.#needs.me);
     const before = this.#needs.onlineDevices(group).filter((did) => compare(placeOf(did), mine) < 0).length;
-    const admit = () => this.#needs.run(this.#admit(group, request));
+    // Whoever holds an older key cannot read that they are in: they are told.
+    const told = () => this.#needs.tell(group, request.uid, () => this.#admit(group, request));
+    const admit = () => this.#needs.run(has === 'old-key' ? told() : this.#admit(group, request));
     if (before === 0) admit();
     else this.#after(Math.min(before, longestLine) * admitPause, admit);
   }

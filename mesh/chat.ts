@@ -77,6 +77,8 @@ export class Chat {
   #signalsOpening = 0;
   #secrets: DeviceSecrets;
   #device: Device;
+  /** Under which tag each group's roster is followed: a new group key brings another. */
+  readonly #rosters = new Map<string, string>();
   #lastIceServers: IceServerUrls[] = [];
   #maintenance: Stop | undefined;
   #tending: Stop | undefined;
@@ -269,7 +271,12 @@ export class Chat {
   /** Tells the node which logs and rosters this device follows. */
   async #follow(): Promise<void> {
     if (this.client.state.state !== 'connected') return;
-    const own = this.groups().map(({ log }) => ({ gTag: log.gTag, rosterTag: rosterTagOf(log.newestLogKey) }));
+    const own = this.groups().flatMap((group) => {
+      if (!group.isIn()) return [];
+      const rosterTag = rosterTagOf(group.log.newestLogKey);
+      this.#rosters.set(hex(group.gid), hex(rosterTag));
+      return [{ gTag: group.log.gTag, rosterTag }];
+    });
     const groups = [...own, ...this.membership.followed()].slice(0, limits.followedGroups);
     await this.client.request({ type: 'follow', groups });
     // What was appended before the node knew of us, it will not tell.
@@ -351,7 +358,9 @@ export class Chat {
     await group.logChanged();
     this.#wantMembers();
     this.#spread.logGrew(group);
+    this.membership.grew(group);
     this.#hearAgain();
+    if (this.#rosters.get(hex(group.gid)) !== hex(rosterTagOf(group.log.newestLogKey))) await this.#follow();
     await this.#learnMembers(group);
     this.#parts.events.changed();
   }

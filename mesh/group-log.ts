@@ -10,7 +10,7 @@ import { type GroupState, OpLog } from '../keys/resolve.ts';
 import { compare, equal, hex } from '../wire/bytes.ts';
 import { bytesN, type Decoded, decode, encode, list8, list16, numberOf, struct, u32 } from '../wire/codec.ts';
 import { type Change, roles } from '../wire/group-ops.ts';
-import { asOpId, type Gid, type GTag, gTagCodec, type OpId, opIdCodec } from '../wire/ids.ts';
+import { asOpId, type Did, type Gid, type GTag, gTagCodec, type OpId, opIdCodec } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type LogAppend, type LogEntry, logAppend } from '../wire/node-messages.ts';
 import { beginEpoch, Epochs, type NewEpoch } from './epochs.ts';
@@ -58,9 +58,6 @@ const storedLog = struct({
   /** Heads of what the node has, ours to open or not. */
   nodeHeads: list8(opIdCodec, limits.opParents),
 });
-
-/** After these nobody who is out may append: the keys they know are retired at the node. */
-const takesAway = new Set<Change['kind']>(['remove', 'leave', 'remove-device']);
 
 const zeros = asOpId(new Uint8Array(32));
 
@@ -147,6 +144,11 @@ export class GroupLog {
     return this.#logKeys;
   }
 
+  /** A newer key than the one this log was opened with; kept with the next entry that it opens. */
+  learnLogKey(logKey: Uint8Array): void {
+    if (!this.#logKeys.some((known) => equal(known, logKey))) this.#logKeys = [...this.#logKeys, logKey].slice(-logKeysMost);
+  }
+
   /** An epoch of ours whose key could not be had yet: `sync` tries again. */
   lacksKeys(): boolean {
     return this.#epochs.lacksKeys();
@@ -174,6 +176,21 @@ export class GroupLog {
   /** The newest epoch in force, whether its keys are here or not. */
   epochInForce(): OpId | undefined {
     return this.#ops.state().epochs.at(-1)?.opId;
+  }
+
+  /** The last number of that device that counts in an epoch: what a removed device sent beyond it was sent too late. */
+  frontierOf(did: Did, epochId: OpId): number {
+    const begun = this.depthOf(epochId) ?? 0;
+    const limits = (this.state()?.epochs ?? []).flatMap(({ opId, depth }) => {
+      if (depth <= begun) return [];
+      return (
+        this.#ops
+          .get(opId)
+          ?.body.epoch?.frontier.filter((one) => equal(one.did, did))
+          .map(({ seq }) => seq) ?? []
+      );
+    });
+    return limits.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...limits);
   }
 
   depthOf(opId: OpId): number | undefined {
@@ -399,7 +416,8 @@ export class GroupLog {
       shards: begun?.shards ?? [],
       logKey: keyAfter(parents[0]),
       brings: isNewKey ? { logKey: newLogKey, parentKeys: parents.map(keyAfter) } : undefined,
-      retire: plan.changes.some(({ kind }) => takesAway.has(kind)) ? 1 : 0,
+      // A new group key is made because somebody may know the old one who should not.
+      retire: plan.epoch !== 'none' && 'fresh' in plan.epoch ? 1 : 0,
       expectedHeads: this.#nodeHeads,
     });
     if (no === 'conflict') return 'conflict';

@@ -11,7 +11,7 @@ import {
   sealFrame,
   verifyFrame,
 } from '../keys/frame-seal.ts';
-import { compare, equal, hex } from '../wire/bytes.ts';
+import { compare, equal, fromHex, hex } from '../wire/bytes.ts';
 import { bytesN, decode, encode, numberOf, optional, struct, u64, vec32 } from '../wire/codec.ts';
 import { largestPlaintext } from '../wire/frame.ts';
 import { type Role, roles } from '../wire/group-ops.ts';
@@ -195,14 +195,26 @@ export class Group {
     return this.#deviceOf(did)?.signPub;
   }
 
-  /** Devices of members that read and write, but this one. */
+  /** Whether this device is in the group now. */
+  isIn(): boolean {
+    return this.log.state()?.members.get(hex(this.#needs.me.uid))?.devices.has(hex(this.#needs.me.did)) ?? false;
+  }
+
+  /** Devices of members that read and write, but this one. Nobody once this device is out. */
   otherDevices(): Did[] {
-    const state = this.log.state();
-    if (state === undefined) return [];
-    const readers = [...state.members.values()].filter(({ role }) => role >= roles.member);
-    return readers
-      .flatMap(({ devices }) => [...devices.values()].map(({ did }) => did))
-      .filter((did) => !equal(did, this.#needs.me.did));
+    return this.isIn() ? this.#presentDevices().filter((did) => !equal(did, this.#needs.me.did)) : [];
+  }
+
+  /** Devices that know the newest keys and are out: nothing more is sent before there are others. */
+  departedDevices(): Did[] {
+    const present = new Set(this.#presentDevices().map(hex));
+    const chains = this.log.currentEpoch()?.chains.keys() ?? [];
+    return [...chains].filter((did) => !present.has(did)).map((did) => asDid(fromHex(did)));
+  }
+
+  /** Whether somebody of those who stay has to make new keys. */
+  isRekeyDue(): boolean {
+    return this.isIn() && this.departedDevices().length > 0;
   }
 
   /** Whether it is such a device. */
@@ -229,6 +241,11 @@ export class Group {
     this.#heldTimer?.();
   }
 
+  #presentDevices(): Did[] {
+    const members = [...(this.log.state()?.members.values() ?? [])].filter(({ role }) => role >= roles.member);
+    return members.flatMap(({ devices }) => [...devices.values()].map(({ did }) => did));
+  }
+
   async #send(body: MessageBody): Promise<'stored' | 'no-key'> {
     const { me, random, clock, store } = this.#needs;
     const epoch = this.log.currentEpoch();
@@ -238,7 +255,7 @@ export class Group {
     const inForce = this.log.epochInForce();
     if (epoch === undefined || epochId === undefined || chain === undefined || inForce === undefined || !equal(inForce, epochId))
       return 'no-key';
-    if (!this.#maySpeak()) return 'no-key';
+    if (!this.#maySpeak() || !this.isIn() || this.isRekeyDue()) return 'no-key';
     const now = clock.now();
     const heads = this.transcript.heads(me.did, epochId, limits.frameHeads);
     const encoded = encodeMessageBody(body);
@@ -276,6 +293,7 @@ export class Group {
     if (!epoch.chains.has(hex(did))) return 'refused';
     // The first follows nothing: said otherwise it refutes itself.
     if (frame.seq < 1 || (frame.seq === 1 && frame.previous.some((byte) => byte !== 0))) return 'refused';
+    if (frame.seq > this.log.frontierOf(did, frame.epochId)) return 'refused';
     const signPub = this.signPubOf(did);
     if (signPub === undefined || !(await verifyFrame(read, signPub))) return 'refused';
     const fork = await this.#forkWith(read, did);

@@ -11,6 +11,7 @@ import { encodeInviteFragment } from '../wire/invite-link.ts';
 import { limits } from '../wire/limits.ts';
 import type { Mailbox } from '../wire/node-messages.ts';
 import { Admission } from './admission.ts';
+import { Departure, type LeaveOutcome, type RemoveOutcome, type RoleOutcome } from './departure.ts';
 import type { Group } from './group.ts';
 import { GroupLog, type GroupLogNeeds } from './group-log.ts';
 import { Joining, type JoinState } from './joining.ts';
@@ -59,6 +60,7 @@ export class Membership {
   readonly #joining: Joining;
   readonly #admission: Admission;
   readonly #welcomes: Welcomes;
+  readonly #departure: Departure;
 
   constructor(needs: MembershipNeeds) {
     this.#needs = needs;
@@ -67,7 +69,15 @@ export class Membership {
       isInGroup: (gid) => needs.group(gid) !== undefined,
       isIn: (log) => this.#isIn(log),
     });
-    this.#admission = new Admission({ ...needs, me: needs.device().did });
+    this.#admission = new Admission({
+      ...needs,
+      me: needs.device().did,
+      tell: async (group, uid, admit) => {
+        await this.#welcomes.around(group.gid, uid, admit);
+        await this.#welcomes.send();
+      },
+    });
+    this.#departure = new Departure({ ...needs, me: { uid: needs.me.uid, did: needs.device().did } });
     this.#welcomes = new Welcomes({ ...needs, comeIn: (letter) => this.#comeIn(letter) });
   }
 
@@ -150,6 +160,26 @@ export class Membership {
     return outcome;
   }
 
+  /** Their links close and their keys open nothing more, once this is known; what they have read they keep. Rejects with NodeRefusal. */
+  remove(group: Group, uid: Uid): Promise<RemoveOutcome> {
+    return this.#departure.remove(group, uid);
+  }
+
+  /** Rejects with NodeRefusal. */
+  leave(group: Group): Promise<LeaveOutcome> {
+    return this.#departure.leave(group);
+  }
+
+  /** Rejects with NodeRefusal. */
+  setRole(group: Group, uid: Uid, role: Exclude<Role, 0>): Promise<RoleOutcome> {
+    return this.#departure.setRole(group, uid, role);
+  }
+
+  /** A log that this device is in went on. */
+  grew(group: Group): void {
+    this.#departure.logGrew(group);
+  }
+
   /** A mailbox that is ours or our groups' has something new. */
   async mailCame(box: Mailbox): Promise<void> {
     if (box.of === 'person') return this.#welcomes.read();
@@ -166,6 +196,7 @@ export class Membership {
   close(): void {
     this.#admission.close();
     this.#welcomes.close();
+    this.#departure.close();
   }
 
   async #add(group: Group, person: Person): Promise<AddOutcome> {
@@ -195,7 +226,11 @@ export class Membership {
     const { logNeeds, note } = this.#needs;
     if (this.#needs.group(gid) !== undefined) return;
     const waitedFor = this.#joining.pendingLog(gid);
-    if (waitedFor !== undefined) return this.#joining.logGrew(waitedFor.gTag);
+    if (waitedFor !== undefined) {
+      // The link's key may be an older one.
+      waitedFor.learnLogKey(logKey);
+      return this.#joining.logGrew(waitedFor.gTag);
+    }
     if (this.#needs.groups().length >= limits.groupsPerAccount) return note('no room for another group');
     const log = GroupLog.open(logNeeds, { gid, gTag, logKeys: [logKey] });
     try {
