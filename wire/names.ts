@@ -48,10 +48,12 @@ export const userName: Codec<string> = checked(text8(32), (name) => {
 
 // Controls (Cc), format characters and bidi overrides (Cf), private use, lone surrogates, line and paragraph separators.
 const unreadable = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u;
+// Letters and marks that draw nothing, such as the Hangul filler, and the empty Braille cell. The selector U+FE0F has a place behind pictures only.
+const invisible = /(?!\ufe0f)[\p{Default_Ignorable_Code_Point}\u2800]|(?<!\p{Extended_Pictographic})\ufe0f/u;
 
-/** True for text in NFC without controls, format or bidi characters, and without blanks at its ends. */
+/** True for text in NFC without controls, format, bidi or invisible characters, and without blanks at its ends. */
 export function isReadableName(name: string): boolean {
-  return name === name.normalize('NFC') && name === name.trim() && !unreadable.test(name);
+  return name === name.normalize('NFC') && name === name.trim() && !unreadable.test(name) && !invisible.test(name);
 }
 
 function readableName(maxBytes: number): Codec<string> {

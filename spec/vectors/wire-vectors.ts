@@ -380,6 +380,7 @@ export const validVectors: Valid[] = [
     'text with quotes and umlauts': { kind: 'text', text: '"ä\n\\\u{1f642}' },
     nickname: { kind: 'nickname', nickname: 'Al' },
     'no nickname': { kind: 'nickname', nickname: '' },
+    'a nickname with a picture': { kind: 'nickname', nickname: 'Al \u2764\ufe0f' },
     receipt: { kind: 'receipt', delivered: [{ did: bobDid, upTo: 3 }] },
   }),
 ];
@@ -438,6 +439,8 @@ export const invalidVectors: Invalid[] = [
     'a name with a control character': [edited('deviceCertBody', 'laptop', -1, '07'), 'bad-text'],
     'a name in NFD': [withName(utf8('Ju\u0308rgen')), 'bad-text'],
     'a name that turns the writing around': [withName(utf8('a\u202eb')), 'bad-text'],
+    'a name that shows nothing': [withName(utf8('\u3164')), 'bad-text'],
+    'a name with a mark that shows nothing': [withName(utf8('a\ufe0f')), 'bad-text'],
     'a name of 49 bytes': [withName(new Uint8Array(49).fill(0x61)), 'too-large'],
   }),
   ...invalid('deviceCert', {
@@ -520,6 +523,7 @@ export const invalidVectors: Invalid[] = [
     'an empty text': [hex(utf8('{"kind":"text","text":""}')), 'bad-text'],
     'a text that is a number': [hex(utf8('{"kind":"text","text":1}')), 'bad-text'],
     'half a surrogate pair': [hex(utf8('{"kind":"text","text":"\\ud800"}')), 'bad-text'],
+    'a nickname that shows nothing': [hex(utf8('{"kind":"nickname","nickname":"\u2800"}')), 'bad-text'],
     'a nickname that turns the writing around': [hex(utf8('{"kind":"nickname","nickname":"a\u202eb"}')), 'bad-text'],
     'a nickname of 33 bytes': [hex(utf8(`{"kind":"nickname","nickname":"${'n'.repeat(33)}"}`)), 'too-large'],
     'a receipt for frame 0': [hex(utf8(`{"kind":"receipt","delivered":[["${hex(bobDid)}",0]]}`)), 'bad-value'],
