@@ -1,6 +1,6 @@
 // A device: its own keys, the person's OpenPGP signature over them, and how others check both (spec/protocol.md §3).
 import { equal } from '../wire/bytes.ts';
-import { bytesN, type Decoded, decode, encode, list8, struct, u32, u64, vec16 } from '../wire/codec.ts';
+import { bytesN, checked, type Decoded, decode, encode, list8, struct, u32, u64, vec16 } from '../wire/codec.ts';
 import { type DeviceCertBody, deviceCert, deviceCertBody, type LockKeyBody, lockKey, lockKeyBody } from '../wire/device-cert.ts';
 import { type Did, type Uid, uidCodec } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
@@ -14,25 +14,28 @@ import { agreementKeyFromSeed, agreementPublicKey } from './x25519.ts';
 // --- one's own device
 
 /** To be stored encrypted: whoever has it speaks for the device until its certificate ends. */
-export const deviceSecrets = struct({
-  uid: uidCodec,
-  /** Ed25519 */
-  signSeed: bytesN(32),
-  /** Encoded deviceCert. */
-  certificate: vec16(limits.deviceCertBytes),
-  /** Oldest first. */
-  lockKeys: list8(
-    struct({
-      no: u32,
-      /** X25519 */
-      seed: bytesN(32),
-      /** Encoded lockKey. */
-      encoded: vec16(limits.lockKeyBytes),
-      createdAt: u64,
-    }),
-    limits.lockKeysPerDevice,
-  ),
-});
+export const deviceSecrets = checked(
+  struct({
+    uid: uidCodec,
+    /** Ed25519 */
+    signSeed: bytesN(32),
+    /** Encoded deviceCert. */
+    certificate: vec16(limits.deviceCertBytes),
+    /** Oldest first. */
+    lockKeys: list8(
+      struct({
+        no: u32,
+        /** X25519 */
+        seed: bytesN(32),
+        /** Encoded lockKey. */
+        encoded: vec16(limits.lockKeyBytes),
+        createdAt: u64,
+      }),
+      limits.lockKeysPerDevice,
+    ),
+  }),
+  secret,
+);
 export type DeviceSecrets = Decoded<typeof deviceSecrets>;
 
 /** What signs in the person's name: the key agent. */

@@ -10,6 +10,7 @@ import { plainHash } from './hash.ts';
 import { type HpkeRecipient, openHpke, sealHpke } from './hpke.ts';
 import { shardHashOf } from './identity.ts';
 import { KeyRefusal } from './key-refusal.ts';
+import { secret } from './secret.ts';
 
 /** The part of the key agent (keys/key-agent.ts) that shards need. `open` throws KeyRefusal('refused') for a message that is none of ours. */
 export interface GroupKeyAgent {
@@ -86,7 +87,7 @@ export async function openGroupKeyShard(parts: {
   const logKey = body.slice(32);
   if (!equal(groupKeyCommitment(groupKey, ctx), epoch.gkCommit)) return 'group-key-mismatch';
   const isNew = epoch.mode === epochModes.fresh && epoch.newGK === 1;
-  return isNew && !equal(logKey, logKeyOf(groupKey, ctx)) ? 'log-key-mismatch' : { groupKey, logKey };
+  return isNew && !equal(logKey, logKeyOf(groupKey, ctx)) ? 'log-key-mismatch' : secret({ groupKey, logKey });
 }
 
 async function openOrRefuse(

@@ -87,7 +87,8 @@ describe('a device', () => {
       assert.match(text, /\[key\]/);
       assert.doesNotMatch(text, /did|signer/);
     }
-    assert.doesNotMatch(inspect(alice.secrets), /signSeed/);
+    const read = decode(deviceSecrets, encode(deviceSecrets, alice.secrets));
+    assert.deepEqual([inspect(alice.secrets), inspect(read), JSON.stringify(read)], ['[key]', '[key]', '"[key]"']);
   });
 
   it('does not open with the secrets of another', async () => {
