@@ -294,10 +294,9 @@ export class Chat {
       case 'mail-came':
         return this.#run(this.membership.mailCame(news.box));
       case 'roster':
-        for (const did of news.online) this.#seen(did, true, 'me');
-        return;
+        return this.#seen(news.online, true, 'me');
       case 'presence':
-        return this.#seen(news.did, news.online === 1, 'them');
+        return this.#seen([news.did], news.online === 1, 'them');
       case 'relayed':
         return this.#run(this.#relayed(news.from, news.blob));
       case 'stopping':
@@ -308,9 +307,8 @@ export class Chat {
     }
   }
 
-  #seen(did: Did, online: boolean, newcomer: 'me' | 'them'): void {
-    if (equal(did, this.#device.did)) return;
-    this.links.seen(did, online, newcomer);
+  #seen(dids: Did[], online: boolean, newcomer: 'me' | 'them'): void {
+    for (const did of dids) if (!equal(did, this.#device.did)) this.links.seen(did, online, newcomer);
     this.#parts.events.changed();
   }
 

@@ -1,6 +1,6 @@
 // Who this device is linked with: one confirmed link per other device, attempts to make those that are wanted, and what goes over them.
 import type { LinkFacts, LinkRole } from '../keys/link-confirm.ts';
-import { hex } from '../wire/bytes.ts';
+import { equal, hex } from '../wire/bytes.ts';
 import { decode, encode } from '../wire/codec.ts';
 import type { Did } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
@@ -34,13 +34,20 @@ export type LinksNeeds = {
 
 /** Tuning that peers need not agree on. */
 const gatherTime = 30;
+/** Browsers get slow with more connections; what is beyond hears of everything through these. */
+const linksMost = 48;
 const pendingDials = 4;
 const pendingAttempts = 12;
+/** Connections that are built, for all and for one device: nobody can use up what the others need. */
 const builtPerMinute = 60;
+const builtPerMinuteAndPeer = 15;
+const knocksPerMinute = 30;
 const heartbeat = 5_000;
 const silence = 15_000;
 const queuedBytes = 4 * 1024 * 1024;
-const queuedEvents = 4096;
+const queuedEvents = 1024;
+/** Of what comes on a link behind the proof that is being checked. */
+const queuedBeforeOpen = 512 * 1024;
 const rememberedSids = 1000;
 const pauses: Record<LinkEnd, number> = {
   declined: 15_000,
@@ -50,6 +57,8 @@ const pauses: Record<LinkEnd, number> = {
   lost: 250,
   'hung-up': 10_000,
 };
+/** Who says what nobody says is not heard for so long. */
+const shunned = 60_000;
 
 type Attempt = {
   state: PeerLinkState;
@@ -58,8 +67,11 @@ type Attempt = {
   /** Candidates found since the description was made, while it waits for them. */
   gathering: string[] | undefined;
   signalNo: number;
+  /** Their last signal, so that none counts twice. */
+  heard: { sid: Uint8Array; no: number };
   queue: Promise<void>;
   queued: number;
+  queuedBytes: number;
 };
 type Open = {
   link: Link;
@@ -75,8 +87,12 @@ type Peer = {
   attempt: Attempt | undefined;
   open: Open | undefined;
   notBefore: number;
+  shunnedUntil: number;
   failures: number;
   retry: Stop | undefined;
+  /** When, within the last minute. */
+  built: number[];
+  knocks: number[];
 };
 
 export class Links {
@@ -108,10 +124,11 @@ export class Links {
       return;
     }
     if (this.#online.size < limits.rosterDevices) this.#online.add(hex(did));
+    if (!this.#wanted.has(hex(did))) return;
     const peer = this.#peer(did);
     peer.failures = 0;
     peer.notBefore = this.#needs.clock.now() + (newcomer === 'me' ? 0 : 1_000);
-    this.#dialAll();
+    this.#dial(peer);
   }
 
   isOpen(did: Did): boolean {
@@ -148,16 +165,21 @@ export class Links {
 
   /** A signal whose seal and signature were checked and whose `from` is the sender's did. */
   signalled(body: SignalBody): void {
+    if (this.#closed || !this.#wanted.has(hex(body.from))) return;
     const peer = this.#peer(body.from);
-    if (!this.#wanted.has(hex(body.from))) return;
-    if (body.payload.kind === 'knock' && !this.#fresh(body.sid)) return;
+    if (body.payload.kind === 'knock' && !this.#mayKnock(peer, body.sid)) return;
     if (peer.attempt === undefined) {
       if (body.payload.kind === 'bye') this.#byeCame(peer, body);
       if (body.payload.kind !== 'knock') return;
-      if (this.#pending() >= pendingAttempts)
-        return this.#signal(peer, body.sid, 0, { kind: 'decline', knockNonce: body.payload.nonce });
+      if (this.#pending() >= pendingAttempts || (peer.open === undefined && this.#isFull()))
+        return this.#signal(peer, undefined, {
+          sid: body.sid,
+          no: 0,
+          payload: { kind: 'decline', knockNonce: body.payload.nonce },
+        });
       peer.attempt = newAttempt();
     }
+    if (this.#isRepeated(peer.attempt, body)) return;
     this.#feed(peer, peer.attempt, { on: 'signal', body, nonce: this.#needs.random(32) });
   }
 
@@ -184,9 +206,32 @@ export class Links {
     const name = hex(did);
     const known = this.#peers.get(name);
     if (known !== undefined) return known;
-    const peer: Peer = { did, attempt: undefined, open: undefined, notBefore: 0, failures: 0, retry: undefined };
+    const peer: Peer = {
+      ...{ did, attempt: undefined, open: undefined, retry: undefined, failures: 0 },
+      ...{ notBefore: 0, shunnedUntil: 0, built: [], knocks: [] },
+    };
     if (this.#wanted.has(name)) this.#peers.set(name, peer);
     return peer;
+  }
+
+  #mayKnock(peer: Peer, sid: Uint8Array): boolean {
+    const now = this.#needs.clock.now();
+    peer.knocks = peer.knocks.filter((at) => at > now - 60_000);
+    if (now < peer.shunnedUntil || peer.knocks.length >= knocksPerMinute || !this.#fresh(sid)) return false;
+    peer.knocks.push(now);
+    return true;
+  }
+
+  /** Each signal counts once: the node may bring it again. */
+  #isRepeated(attempt: Attempt, { sid, no }: SignalBody): boolean {
+    if (equal(attempt.heard.sid, sid) && no <= attempt.heard.no) return true;
+    attempt.heard = { sid, no };
+    return false;
+  }
+
+  #isFull(): boolean {
+    const held = [...this.#peers.values()].filter(({ open, attempt }) => open !== undefined || attempt !== undefined);
+    return held.length >= linksMost;
   }
 
   #fresh(sid: Uint8Array): boolean {
@@ -209,6 +254,8 @@ export class Links {
   #dial(peer: Peer): void {
     const { clock, random } = this.#needs;
     if (peer.open !== undefined || peer.attempt !== undefined || !this.#online.has(hex(peer.did)) || this.#closed) return;
+    // Whoever ends makes room, and all are dialled again then.
+    if (this.#isFull()) return;
     const wait = Math.max(peer.notBefore - clock.now(), this.#pending() >= pendingDials ? 200 : 0);
     if (wait > 0) {
       peer.retry?.();
@@ -221,13 +268,22 @@ export class Links {
     this.#feed(peer, peer.attempt, { on: 'dial', sid, nonce: random(32) });
   }
 
-  /** Events of one attempt take effect one after the other, those that wait for a signature check included. */
   #feed(peer: Peer, attempt: Attempt, event: PeerLinkEvent): void {
+    this.#enqueue(peer, attempt, () => this.#step(peer, attempt, event));
+  }
+
+  /** Events of one attempt take effect one after the other, those that wait for a signature check included. */
+  #enqueue(peer: Peer, attempt: Attempt, run: () => void | Promise<void>): void {
     if (attempt.queued >= queuedEvents) return;
     attempt.queued++;
     attempt.queue = attempt.queue.then(async () => {
       attempt.queued--;
-      await this.#step(peer, attempt, event);
+      try {
+        await run();
+      } catch (error) {
+        this.#needs.note(`link given up: ${error instanceof Error ? error.message : 'unknown'}`);
+        if (peer.attempt === attempt) this.#ended(peer, attempt, 'not-connected');
+      }
     });
   }
 
@@ -242,7 +298,7 @@ export class Links {
   async #perform(peer: Peer, attempt: Attempt, effect: PeerLinkEffect): Promise<void> {
     switch (effect.do) {
       case 'signal':
-        return this.#signal(peer, effect.sid, attempt.signalNo++, effect.payload);
+        return this.#signal(peer, attempt, { sid: effect.sid, no: attempt.signalNo++, payload: effect.payload });
       case 'build':
         return this.#build(peer, attempt, effect.role);
       case 'drop':
@@ -273,22 +329,28 @@ export class Links {
     }
   }
 
-  #signal(peer: Peer, sid: Uint8Array, no: number, payload: SignalPayload): void {
-    const sending = this.#needs.sendSignal(peer.did, { sid, no, payload });
-    sending.then(
+  #signal(peer: Peer, attempt: Attempt | undefined, signal: { sid: Uint8Array; no: number; payload: SignalPayload }): void {
+    const notSent = () => attempt !== undefined && this.#feed(peer, attempt, { on: 'not-there' });
+    this.#needs.sendSignal(peer.did, signal).then(
       (outcome) => {
         if (outcome === 'not-there') this.#online.delete(hex(peer.did));
-        if (outcome !== 'sent' && peer.attempt !== undefined) this.#feed(peer, peer.attempt, { on: 'not-there' });
+        if (outcome !== 'sent') notSent();
       },
-      (error: unknown) => this.#needs.note(`signal not sent: ${error instanceof Error ? error.message : 'unknown'}`),
+      (error: unknown) => {
+        this.#needs.note(`signal not sent: ${error instanceof Error ? error.message : 'unknown'}`);
+        notSent();
+      },
     );
   }
 
   #build(peer: Peer, attempt: Attempt, role: LinkRole): void {
     const now = this.#needs.clock.now();
     this.#built = this.#built.filter((at) => at > now - 60_000);
-    if (this.#built.length >= builtPerMinute) return this.#feed(peer, attempt, { on: 'timeout' });
+    peer.built = peer.built.filter((at) => at > now - 60_000);
+    if (this.#built.length >= builtPerMinute || peer.built.length >= builtPerMinuteAndPeer)
+      return this.#feed(peer, attempt, { on: 'timeout' });
     this.#built.push(now);
+    peer.built.push(now);
     const ifMine = (run: (link: Link) => void) => () => {
       if (link !== undefined && (attempt.link === link || peer.open?.link === link)) run(link);
     };
@@ -297,7 +359,7 @@ export class Links {
       role,
       iceServers: this.#needs.iceServers(),
       events: {
-        signal: (signal) => ifMine(() => this.#gathered(peer, attempt, signal))(),
+        signal: (signal) => ifMine((mine) => this.#gathered(peer, attempt, mine, signal))(),
         opened: (fingerprints) =>
           ifMine(() => this.#feed(peer, attempt, { on: 'connected', fingerprints, nonce: this.#needs.random(32) }))(),
         message: (bytes) => ifMine((mine) => this.#received(peer, attempt, mine, bytes))(),
@@ -317,7 +379,7 @@ export class Links {
   }
 
   /** Candidates that are found at once go along with the description: one signal instead of several. */
-  #gathered(peer: Peer, attempt: Attempt, signal: LinkSignal): void {
+  #gathered(peer: Peer, attempt: Attempt, link: Link, signal: LinkSignal): void {
     if (signal.kind === 'candidate') {
       if (attempt.gathering === undefined) return this.#feed(peer, attempt, { on: 'local-signal', signal });
       attempt.gathering.push(signal.candidate);
@@ -326,6 +388,8 @@ export class Links {
     const candidates: string[] = [];
     attempt.gathering = candidates;
     this.#needs.clock.after(gatherTime, () => {
+      // The attempt may have begun anew meanwhile, with another link.
+      if (attempt.link !== link) return;
       attempt.gathering = undefined;
       this.#feed(peer, attempt, {
         on: 'local-signal',
@@ -337,11 +401,12 @@ export class Links {
   #received(peer: Peer, attempt: Attempt, link: Link, bytes: Uint8Array): void {
     const open = peer.open;
     if (open?.link === link) return this.#openReceived(peer, open, bytes);
+    if (attempt.link !== link) return;
     // Still confirming: in order behind what waits for a signature check.
-    if (attempt.queued >= queuedEvents) return;
-    attempt.queued++;
-    attempt.queue = attempt.queue.then(async () => {
-      attempt.queued--;
+    attempt.queuedBytes += bytes.length;
+    if (attempt.queuedBytes > queuedBeforeOpen) return this.#feed(peer, attempt, { on: 'disconnected' });
+    this.#enqueue(peer, attempt, async () => {
+      attempt.queuedBytes -= bytes.length;
       if (peer.open?.link === link) return this.#openReceived(peer, peer.open, bytes);
       if (peer.attempt !== attempt || attempt.link !== link) return;
       await this.#step(peer, attempt, confirmEvent(bytes));
@@ -356,6 +421,7 @@ export class Links {
       message = decode(peerMessage, bytes);
     } catch (error) {
       if (!(error instanceof WireRefusal)) throw error;
+      peer.shunnedUntil = this.#needs.clock.now() + shunned;
       return this.#lose(peer.did, open, `refused: ${error.message}`);
     }
     if (message.type === 'ping') return this.send(peer.did, { type: 'pong', no: message.no });
@@ -427,6 +493,7 @@ export class Links {
     this.#needs.note(`link closed: ${reason}`);
     this.#closeOpen(peer, open);
     this.#pause(peer, reason === 'bye' ? 'hung-up' : 'lost');
+    this.#dialAll();
   }
 
   #closeOpen(peer: Peer, open: Open): void {
@@ -451,13 +518,15 @@ export class Links {
   #drop(attempt: Attempt): void {
     const link = attempt.link;
     attempt.link = undefined;
+    attempt.gathering = undefined;
     link?.close();
   }
 
   #pause(peer: Peer, end: LinkEnd): void {
     const { clock } = this.#needs;
-    const pause =
-      end === 'lost' ? Math.min(pauses.lost * 1.3 ** peer.failures, 10_000) : pauses[end] * Math.min(2 ** peer.failures, 60);
+    const usual =
+      end === 'lost' ? Math.min(pauses.lost * 1.3 ** peer.failures, 10_000) : pauses[end] * Math.min(2 ** peer.failures, 12);
+    const pause = Math.max(usual, peer.shunnedUntil - clock.now());
     peer.failures++;
     peer.notBefore = clock.now() + pause;
     peer.retry?.();
@@ -499,8 +568,10 @@ function newAttempt(): Attempt {
     timer: undefined,
     gathering: undefined,
     signalNo: 0,
+    heard: { sid: new Uint8Array(), no: 0 },
     queue: Promise.resolve(),
     queued: 0,
+    queuedBytes: 0,
   };
 }
 

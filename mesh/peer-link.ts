@@ -160,9 +160,9 @@ function knocked(
   sides: PeerLinkSides,
 ): Step {
   const { sid } = event.body;
-  // Glare: both knock. The lower did's offer wins, so the lower one keeps knocking and the higher one welcomes.
-  const glare = state.at === 'knocking' || state.at === 'offering';
-  if (glare && compare(sides.me, sides.them) < 0) return [state, []];
+  // Glare: both knock. The lower did's offer wins, so the lower one keeps knocking and the higher one welcomes. A knock that comes
+  // behind their welcome is a new beginning.
+  if (state.at === 'knocking' && compare(sides.me, sides.them) < 0) return [state, []];
   const welcome: PeerLinkEffect = { do: 'signal', sid, payload: { kind: 'welcome', knockNonce: theirNonce, nonce: event.nonce } };
   return [{ at: 'welcomed', sid, nonce: event.nonce }, [{ do: 'drop' }, { do: 'timer', ms: linkTimes.welcomed }, welcome]];
 }

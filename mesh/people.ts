@@ -10,6 +10,7 @@ import { nameClaimBody } from '../wire/login-messages.ts';
 import { type ClientMessage, type DirectoryEntry, directoryEntry } from '../wire/node-messages.ts';
 import type { Store } from './ports.ts';
 import { isRefusal } from './refusals.ts';
+import { Turns } from './turns.ts';
 
 export type PersonDevice = {
   readonly did: Did;
@@ -42,13 +43,16 @@ export type PeopleNeeds = {
   note(text: string): void;
 };
 
-/** Not asked again sooner for the same person. */
-const refreshPause = 60_000;
+/** Not asked again sooner for the same person: a lock key that was published a moment later is found with the next try to link. */
+const refreshPause = 10_000;
+/** Whom we asked about lately. */
+const askedMost = 4096;
 
 export class People {
   readonly #needs: PeopleNeeds;
   readonly #byUid = new Map<string, Person>();
   readonly #asked = new Map<string, number>();
+  readonly #learning = new Turns();
   readonly #asking = new Map<string, Promise<Person | undefined>>();
   /** Newest lock key per device that came with a knock. */
   readonly #knocked = new Map<string, LockKeyBody>();
@@ -75,7 +79,7 @@ export class People {
     return this.known(uid) ?? (await this.refresh(uid));
   }
 
-  /** Asks the node again, at most once a minute. Undefined if it does not know the person or lies about them. */
+  /** Asks the node again, at most every ten seconds. Undefined if it does not know the person or lies about them. */
   async refresh(uid: Uid): Promise<Person | undefined> {
     const name = hex(uid);
     const asking = this.#asking.get(name);
@@ -125,29 +129,38 @@ export class People {
     return all.filter((key) => isLive(key, this.#needs.now())).sort((a, b) => b.no - a.no)[0];
   }
 
-  async #learn(entry: DirectoryEntry): Promise<Person | undefined> {
-    const before = this.known(entry.uid);
-    const person = await this.#checked(
-      before === undefined ? entry : { ...entry, certificate: await this.#merged(before, entry) },
-    );
-    if (person === undefined) return undefined;
-    this.#byUid.set(hex(person.uid), person);
-    await this.#needs.store.write([
-      { put: ['person', hex(person.uid)], value: encode(directoryEntry, { ...entry, certificate: person.certificate }) },
-    ]);
-    return person;
+  /** One after the other: of two that are merged at once, what one brought would be lost. */
+  #learn(entry: DirectoryEntry): Promise<Person | undefined> {
+    return this.#learning.take(async () => {
+      const merged = await this.#merged(entry);
+      const person = merged && (await this.#checked(merged));
+      if (merged === undefined || person === undefined) return undefined;
+      await this.#needs.store.write([{ put: ['person', hex(person.uid)], value: encode(directoryEntry, merged) }]);
+      this.#byUid.set(hex(person.uid), person);
+      return person;
+    });
   }
 
   async #ask(uid: Uid): Promise<Person | undefined> {
     const entry = await this.#needs.lookUp({ by: 'uid', uid });
+    this.#asked.delete(hex(uid));
     this.#asked.set(hex(uid), this.#needs.now());
+    if (this.#asked.size > askedMost)
+      for (const oldest of [...this.#asked.keys()].slice(0, askedMost / 2)) this.#asked.delete(oldest);
     if (entry === undefined || !equal(entry.uid, uid)) return this.known(uid);
     return this.#learn(entry);
   }
 
   /** The same primary key is merged, never replaced: nothing can be un-revoked. */
-  async #merged(before: Person, entry: DirectoryEntry): Promise<Uint8Array> {
-    return this.#needs.agent.mergeCertificate(before.certificate, entry.certificate);
+  async #merged(entry: DirectoryEntry): Promise<DirectoryEntry | undefined> {
+    const before = this.known(entry.uid);
+    if (before === undefined) return entry;
+    try {
+      return { ...entry, certificate: await this.#needs.agent.mergeCertificate(before.certificate, entry.certificate) };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return this.#refused(error.message);
+    }
   }
 
   async #checked(entry: DirectoryEntry): Promise<Person | undefined> {

@@ -23,13 +23,15 @@ export type SignalBoxNeeds = {
 
 /** Below what the node takes in flight from one sender. */
 const atOnce = limits.signalsInFlight - 2;
+/** More than a link ever needs: a device that makes us answer without end does not fill our memory. */
+const waitingMost = 64;
 /** Signals that no group of ours explains may be ahead of a log entry: the newest are tried again when logs have grown. */
 const unexplainedMost = 16;
 
 export class SignalBox {
   readonly #needs: SignalBoxNeeds;
   readonly #slots = new Slots(atOnce);
-  readonly #turns = new Map<string, Turns>();
+  readonly #turns = new Map<string, { turns: Turns; waiting: number }>();
   #unexplained: { from: Did; blob: Uint8Array }[] = [];
 
   constructor(needs: SignalBoxNeeds) {
@@ -37,8 +39,17 @@ export class SignalBox {
   }
 
   /** In order per receiver. 'unsent': no lock key of theirs, no group in common, or the node is out of reach. */
-  send(to: Did, signal: Omit<SignalBody, 'from' | 'to'>): Promise<'sent' | 'not-there' | 'unsent'> {
-    return this.#turnsOf(to).take(() => this.#slots.take(() => this.#send(to, signal)));
+  async send(to: Did, signal: Omit<SignalBody, 'from' | 'to'>): Promise<'sent' | 'not-there' | 'unsent'> {
+    const receiver = this.#turns.get(hex(to)) ?? { turns: new Turns(), waiting: 0 };
+    this.#turns.set(hex(to), receiver);
+    if (receiver.waiting >= waitingMost) return 'unsent';
+    receiver.waiting++;
+    try {
+      return await receiver.turns.take(() => this.#slots.take(() => this.#send(to, signal)));
+    } finally {
+      receiver.waiting--;
+      if (receiver.waiting === 0) this.#turns.delete(hex(to));
+    }
   }
 
   /** The checked body of a signal that came, or undefined for one that is nothing to us. */
@@ -102,12 +113,6 @@ export class SignalBox {
   #learn(body: SignalBody, signPub: Uint8Array | undefined): void {
     if (body.payload.kind === 'knock' && signPub !== undefined)
       this.#needs.people.learnLockKey(body.payload.lockKey, { did: body.from, signPub });
-  }
-
-  #turnsOf(to: Did): Turns {
-    const turns = this.#turns.get(hex(to)) ?? new Turns();
-    this.#turns.set(hex(to), turns);
-    return turns;
   }
 
   #refused(why: string): undefined {

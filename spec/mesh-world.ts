@@ -50,6 +50,8 @@ export class WorldMember {
   /** Messages that left on links, and that came. */
   traffic = { sent: 0, received: 0 };
   changes = 0;
+  /** Connections that the engine had built. */
+  built = 0;
   readonly #world: MeshWorld;
   readonly #links = new Set<TappedLink>();
   #device: DeviceSecrets;
@@ -149,6 +151,7 @@ export class WorldMember {
   }
 
   readonly #openLink: OpenLink = ({ events, ...start }) => {
+    this.built += 1;
     const tapped: TappedLink = { ufrag: '', link: undefined };
     const farEnd = () => this.#farEnd(tapped.ufrag) ?? 'nobody';
     const link = this.#world.network.device(this.name).openLink({

@@ -1,13 +1,21 @@
 // Attacks on the mesh, run against whole engines: by the node, by members and whoever relays, by strangers with a socket.
 import { strict as assert } from 'node:assert';
+import { readDeviceCert, readLockKey } from '../../keys/device.ts';
+import { signingKeyFromSeed } from '../../keys/ed25519.ts';
+import { descriptionHash, linkHash, signLink, verifyLink } from '../../keys/link-confirm.ts';
+import { sealSignal } from '../../keys/signal-seal.ts';
+import { Links } from '../../mesh/links.ts';
 import { NodeRefusal } from '../../mesh/node-requests.ts';
+import type { Link } from '../../mesh/ports.ts';
 import { hex } from '../../wire/bytes.ts';
 import { encode } from '../../wire/codec.ts';
 import type { Gid } from '../../wire/ids.ts';
 import type { LogEntry, NodeMessage } from '../../wire/node-messages.ts';
 import { peerMessage } from '../../wire/peer-messages.ts';
+import type { SignalBody } from '../../wire/signal.ts';
 import { asMessage, type Forged, forge, forgeChain } from '../forged-frames.ts';
 import { MeshWorld, type WorldMember } from '../mesh-world.ts';
+import { type Person, person } from '../people.ts';
 
 const greatest = 0xffff_ffff;
 
@@ -405,4 +413,244 @@ describe('attacks on the mesh', function () {
       assert.ok(bob.isLinkedWith(eve));
     });
   });
+
+  describe('on signals', () => {
+    /** All blobs that passed the node, and how many connections each member has built. */
+    async function recorded(...names: string[]) {
+      const blobs: { blob: Uint8Array; from: string; to: string }[] = [];
+      world = await MeshWorld.of(...names);
+      world.node.carry = (blob, way) => {
+        blobs.push({ blob, ...way });
+        return blob;
+      };
+      const gid = await world.group(...world.members);
+      return { gid, blobs, members: world.members };
+    }
+    const relayed = (from: WorldMember, blob: Uint8Array): NodeMessage => ({ type: 'relayed', from: from.did, blob });
+
+    it('yesterday’s signals brought again, to whom they were for and to whom they were from: nothing is built', async () => {
+      const { gid, blobs, members } = await recorded('alice', 'bob');
+      const [alice, bob] = members;
+      assert.ok(alice && bob);
+      world.node.carry = () => undefined;
+      world.network.breakLinks('alice', 'bob');
+      await world.until('the link is gone', () => !alice.isLinkedWith(bob));
+      await world.clock.advance(26 * 60 * 60_000);
+      const built = () => members.map((member) => member.built);
+      const before = built();
+      for (let round = 0; round < 3; round++) {
+        for (const { blob, from, to } of blobs) {
+          const [sender, receiver] = [world.member(from), world.member(to)];
+          world.node.tell(to, relayed(sender, blob));
+          world.node.tell(from, relayed(receiver, blob));
+          world.node.tell(from, relayed(sender, blob));
+        }
+        await world.clock.advance(20_000);
+      }
+      assert.deepEqual(built(), before);
+      // Also by a device that was started anew and remembers nothing.
+      await bob.close();
+      await world.reopen(bob);
+      const fresh = bob.built;
+      for (const { blob, from, to } of blobs) if (to === 'bob') world.node.tell(to, relayed(world.member(from), blob));
+      await world.clock.advance(20_000);
+      assert.equal(bob.built, fresh);
+      world.node.carry = (blob) => blob;
+      await world.until('they are linked again', () => alice.isLinkedWith(bob) && bob.isLinkedWith(alice));
+      await say(alice, gid, 'here we are');
+      await world.until('bob reads it', () => bob.texts(gid).length === 1);
+    });
+
+    it('each signal brought three times: the link is made once', async () => {
+      world = await MeshWorld.of('alice', 'bob');
+      const [alice, bob] = world.members;
+      assert.ok(alice && bob);
+      world.node.carry = (blob, { from, to }) => {
+        const message = relayed(world.member(from), blob);
+        for (let i = 0; i < 2; i++) world.node.tell(to, message);
+        return blob;
+      };
+      await world.group(alice, bob);
+      assert.deepEqual([alice.built, bob.built], [1, 1]);
+    });
+
+    it('a bit flipped anywhere in a signal: it is dropped, and the link comes by another', async () => {
+      world = await MeshWorld.of('alice', 'bob');
+      const [alice, bob] = world.members;
+      assert.ok(alice && bob);
+      let at = 0;
+      let spoiled = 0;
+      world.node.carry = (blob, { to }) => {
+        if (to !== 'bob' || spoiled >= 2) return blob;
+        spoiled += 1;
+        at = (at * 31 + 17) % blob.length;
+        return blob.map((byte, i) => (i === at ? byte ^ 16 : byte));
+      };
+      await world.group(alice, bob);
+      assert.equal(spoiled, 2);
+      // What did not fit any group is a stranger's for all that bob can tell; the rest is named.
+      assert.ok(
+        bob.notes.every((note) => !/surpris|error/i.test(note)),
+        bob.notes.join(),
+      );
+    });
+
+    it('a member who speaks as another: the signature tells', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      world.network.breakLinks('alice', 'bob');
+      const built = alice.built;
+      const lockKey = readLockKeyOf(alice);
+      const body: SignalBody = {
+        sid: world.random(16),
+        from: bob.did,
+        to: alice.did,
+        no: 0,
+        payload: { kind: 'knock', nonce: world.random(32), lockKey: eve.device.lockKeys[0]?.encoded ?? assert.fail() },
+      };
+      const meshKey = eve.group(gid).log.currentEpoch()?.meshKey ?? assert.fail();
+      const signer = await signingKeyFromSeed(eve.device.signSeed);
+      const blob = await sealSignal({ body, signer, to: { did: alice.did, ...lockKey }, meshKey });
+      world.node.tell('alice', relayed(bob, blob));
+      await world.clock.advance(100);
+      assert.ok(alice.notes.includes('signal refused: bad-signature'), alice.notes.join());
+      // Signed well by eve, and said by the node to be bob's.
+      const own = await sealSignal({ body: { ...body, from: eve.did }, signer, to: { did: alice.did, ...lockKey }, meshKey });
+      world.node.tell('alice', relayed(bob, own));
+      await world.clock.advance(100);
+      assert.ok(alice.notes.includes('signal refused: from another'), alice.notes.join());
+      assert.equal(alice.built, built);
+    });
+
+    it('a flood of them from a stranger, a member and the node: answers stay few', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      const meshKey = eve.group(gid).log.currentEpoch()?.meshKey ?? assert.fail();
+      const signer = await signingKeyFromSeed(eve.device.signSeed);
+      const asked = () => world.node.asked.filter(({ name }) => name === 'alice').length;
+      const before = asked();
+      for (let i = 0; i < 100; i++) {
+        const payload = {
+          kind: 'knock',
+          nonce: world.random(32),
+          lockKey: eve.device.lockKeys[0]?.encoded ?? assert.fail(),
+        } as const;
+        const body: SignalBody = { sid: world.random(16), from: eve.did, to: alice.did, no: 0, payload };
+        const blob = await sealSignal({ body, signer, to: { did: alice.did, ...readLockKeyOf(alice) }, meshKey });
+        world.node.tell('alice', relayed(eve, blob));
+        world.node.tell('alice', { type: 'relayed', from: bob.did, blob: world.random(700) });
+        world.node.tell('alice', { type: 'log-grew', gTag: alice.group(gid).log.gTag, no: i });
+      }
+      await world.clock.advance(5_000);
+      assert.ok(asked() - before < 120, `${asked() - before} questions`);
+      assert.ok(alice.isLinkedWith(bob));
+    });
+
+    it('a man in the middle who owns both ends of the signaling: the confirmation inside fails on both sides', async () => {
+      world = await MeshWorld.of();
+      const { clock, random, network } = world;
+      const [alice, bob] = [await person('alice', clock.now()), await person('bob', clock.now())];
+      const happened: string[] = [];
+      /** What one side says, on its way to the other. */
+      const through = new Map<string, (body: SignalBody) => void>();
+      const linksOf = (me: Person, them: Person) =>
+        new Links({
+          ...{ me: me.device.did, clock, random },
+          openLink: network.device(me.username).openLink,
+          iceServers: () => [],
+          sendSignal: async (to, signal) => {
+            clock.after(5, () => through.get(them.username)?.({ ...signal, from: me.device.did, to }));
+            return 'sent';
+          },
+          hashOffer: descriptionHash,
+          signProof: (facts) => signLink(me.device.signer, linkHash(facts)),
+          checkProof: (_, facts, signature) =>
+            verifyLink({ signPub: them.device.signer.publicKey, linkHash: linkHash(facts), signature }),
+          note: (text) => happened.push(`${me.username}: ${text}`),
+          events: {
+            opened: () => happened.push(`${me.username} opened`),
+            message: () => happened.push(`${me.username} heard`),
+            closed: () => happened.push(`${me.username} closed`),
+          },
+        });
+      const [aliceLinks, bobLinks] = [linksOf(alice, bob), linksOf(bob, alice)];
+      let inTheMiddle = 0;
+      /** Eve answers the offer herself, makes one of her own for the other side, and passes on all that is said inside. */
+      const eve: { toOfferer?: Link; toAnswerer?: Link; offer: string; answer: string } = { offer: '', answer: '' };
+      const tamper = (deliver: (body: SignalBody) => void) => (body: SignalBody) => {
+        const { payload } = body;
+        if (payload.kind === 'offer') {
+          inTheMiddle += 1;
+          const { sdp, candidates } = split(payload.sdp);
+          eve.offer = payload.sdp;
+          const pass = (to: 'toOfferer' | 'toAnswerer') => (bytes: Uint8Array) => void eve[to]?.send(bytes);
+          const events = { opened: () => undefined, drained: () => undefined, closed: () => undefined };
+          eve.toOfferer = network.device('eve').openLink({
+            ...{ role: 'answerer', iceServers: [] },
+            events: {
+              ...events,
+              message: pass('toAnswerer'),
+              signal: (signal) => signal.kind === 'answer' && Object.assign(eve, { answer: signal.sdp }),
+            },
+          });
+          eve.toOfferer.signal({ kind: 'offer', sdp });
+          for (const candidate of candidates) eve.toOfferer.signal({ kind: 'candidate', candidate });
+          eve.toAnswerer = network.device('eve').openLink({
+            ...{ role: 'offerer', iceServers: [] },
+            events: {
+              ...events,
+              message: pass('toOfferer'),
+              signal: (signal) => signal.kind === 'offer' && deliver({ ...body, payload: { ...payload, sdp: signal.sdp } }),
+            },
+          });
+        } else if (payload.kind === 'answer') {
+          const { sdp, candidates } = split(payload.sdp);
+          eve.toAnswerer?.signal({ kind: 'answer', sdp });
+          for (const candidate of candidates) eve.toAnswerer?.signal({ kind: 'candidate', candidate });
+          deliver({ ...body, payload: { ...payload, offerHash: descriptionHash(eve.offer), sdp: eve.answer } });
+        } else deliver(body);
+      };
+      through.set(
+        alice.username,
+        tamper((body) => aliceLinks.signalled(body)),
+      );
+      through.set(
+        bob.username,
+        tamper((body) => bobLinks.signalled(body)),
+      );
+      aliceLinks.want([bob.device.did]);
+      bobLinks.want([alice.device.did]);
+      aliceLinks.seen(bob.device.did, true, 'me');
+      await world.clock.advance(40_000);
+      assert.ok(inTheMiddle > 0);
+      assert.deepEqual(
+        happened.filter((what) => /opened|heard/.test(what)),
+        [],
+      );
+      assert.equal(aliceLinks.isOpen(bob.device.did) || bobLinks.isOpen(alice.device.did), false);
+      // Without her in the middle the same two are linked.
+      through.set(alice.username, (body) => aliceLinks.signalled(body));
+      through.set(bob.username, (body) => bobLinks.signalled(body));
+      await world.until('linked', () => aliceLinks.isOpen(bob.device.did) && bobLinks.isOpen(alice.device.did), 10 * 60_000);
+      aliceLinks.close();
+      bobLinks.close();
+    });
+  });
 });
+
+/** The newest lock key of a device, as others have it. */
+function readLockKeyOf({ device, did }: WorldMember): { lockNo: number; lockPub: Uint8Array } {
+  const encoded = device.lockKeys.at(-1)?.encoded ?? assert.fail();
+  const { signPub } = readDeviceCert(device.certificate);
+  const { no: lockNo, lockPub } = readLockKey(encoded, { did, signPub });
+  return { lockNo, lockPub };
+}
+
+function split(description: string): { sdp: string; candidates: string[] } {
+  const lines = description.split('\r\n');
+  const isCandidate = (line: string) => line.startsWith('a=candidate:');
+  const candidates = lines.filter(isCandidate).map((line) => line.slice(2));
+  return { sdp: lines.filter((line) => !isCandidate(line)).join('\r\n'), candidates };
+}
