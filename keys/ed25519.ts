@@ -25,7 +25,10 @@ export async function signingKeyFromSeed(seed: Uint8Array): Promise<SigningKey> 
   };
 }
 
-/** Strict (RFC 8032, no small-order or mixed-order points, S < L): for ops, device certificates, lock keys, append and invite keys. */
+/**
+ * Strict: RFC 8032 encodings, S < L, a key without a torsion part. Cofactored: an R with one passes, for everybody alike. For ops, device
+ * certificates, lock keys, append and invite keys.
+ */
 export function verifyStrictly(publicKey: Uint8Array, name: string, body: Uint8Array, signature: Uint8Array): boolean {
   try {
     return ed25519.verify(signature, concat(label(name), body), publicKey, { zip215: false }) && isTorsionFree(publicKey);
