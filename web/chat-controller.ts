@@ -19,6 +19,8 @@ class BrowserController implements Controller {
   #invite: string | undefined;
   #trying: AbortController | undefined;
   #isDirty = false;
+  /** The screens were told in this frame. */
+  #isResting = false;
 
   constructor() {
     this.#state = this.#signInScreen({});
@@ -186,17 +188,23 @@ class BrowserController implements Controller {
     return this.#invite === undefined ? undefined : { origin: location.host };
   }
 
-  /** However much happens, the screens are told once per frame; in a hidden tab, where there are no frames, a few times a second. */
+  /** The screens are told at once, but no more than once per frame, however much happens. */
   #sessionChanged(): void {
     if (this.#isDirty || this.#session === undefined) return;
     this.#isDirty = true;
-    const update = () => {
-      if (!this.#isDirty) return;
-      this.#isDirty = false;
-      if (this.#session !== undefined) this.#show(this.#session.screen());
-    };
-    requestAnimationFrame(update);
-    setTimeout(update, 250);
+    // After all that changes in the same go.
+    if (!this.#isResting) queueMicrotask(() => this.#tellScreens());
+  }
+
+  #tellScreens(): void {
+    if (!this.#isDirty) return;
+    this.#isDirty = false;
+    this.#isResting = true;
+    if (this.#session !== undefined) this.#show(this.#session.screen());
+    afterFrame(() => {
+      this.#isResting = false;
+      this.#tellScreens();
+    });
   }
 
   #show(state: AppState): void {
@@ -214,6 +222,17 @@ const partMissing = {
 };
 
 const broken = { what: 'Something went wrong in this app.', mend: 'Reload the page and try again.' };
+
+/** Once; in a hidden tab, where there are no frames, after a quarter of a second. */
+function afterFrame(run: () => void): void {
+  const once = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    run();
+  };
+  const frame = requestAnimationFrame(once);
+  const timer = setTimeout(once, 250);
+}
 
 export type Trying = { signal: AbortSignal; progress(words: string): void; changed(): void };
 

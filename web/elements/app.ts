@@ -103,7 +103,9 @@ export class App extends LitElement {
 
   protected override updated(): void {
     const unread = this.data.screen === 'chat' ? this.data.groups.reduce((sum, group) => sum + group.unread, 0) : 0;
-    document.title = unread > 0 ? `(${unread}) Secure` : 'Secure';
+    const title = unread > 0 ? `(${unread}) Secure` : 'Secure';
+    // The browser takes its time also to set what it is.
+    if (title !== document.title) document.title = title;
   }
 
   #follow(): void {
