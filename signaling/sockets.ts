@@ -4,7 +4,8 @@ import type { Socket as TcpSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RawData, WebSocket, WebSocketServer } from 'ws';
 import { limits } from '../wire/limits.ts';
-import { addressOf, remoteOf } from './address.ts';
+import { addressOf } from './address.ts';
+import { Addresses } from './addresses.ts';
 import type { ClientSocket, Connection } from './connection.ts';
 import type { Hub } from './hub.ts';
 
@@ -37,49 +38,9 @@ export function acceptSockets(
   });
 }
 
-/** Ends connections above so many of one address, which need not even have asked for anything. */
-export function boundConnections(server: Server, { perAddress }: { perAddress: number }): void {
-  const addresses = new Addresses(perAddress);
-  server.on('connection', (tcp) => {
-    const address = remoteOf(tcp);
-    if (address === undefined) return;
-    if (!addresses.hasRoom(address)) {
-      tcp.destroy();
-      return;
-    }
-    addresses.enter(address);
-    tcp.once('close', () => addresses.leave(address));
-  });
-}
-
 function turnAway(stream: Duplex, status: string): void {
   stream.on('error', () => stream.destroy());
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-/** How many connections each address has. */
-class Addresses {
-  readonly #most: number;
-  readonly #sockets = new Map<string, number>();
-
-  constructor(most: number) {
-    this.#most = most;
-  }
-
-  hasRoom(address: string | undefined): boolean {
-    return address === undefined || (this.#sockets.get(address) ?? 0) < this.#most;
-  }
-
-  enter(address: string | undefined): void {
-    if (address !== undefined) this.#sockets.set(address, (this.#sockets.get(address) ?? 0) + 1);
-  }
-
-  leave(address: string | undefined): void {
-    if (address === undefined) return;
-    const others = (this.#sockets.get(address) ?? 0) - 1;
-    if (others > 0) this.#sockets.set(address, others);
-    else this.#sockets.delete(address);
-  }
 }
 
 type Attachment = { connection: Connection; hub: Hub; addresses: Addresses; address: string | undefined };
