@@ -5,6 +5,11 @@ import { isLoopback } from './address.ts';
 import { CannotStart, type RunningNode, startNode } from './node.ts';
 import { helpText, readSettings, type Settings } from './settings.ts';
 
+// Whoever reads what is printed may go away; the node stays.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+// The store says who is here and who writes to whom: nobody else on this machine is to read it.
+process.umask(0o077);
+
 const read = readSettings(process.argv.slice(2), process.env);
 switch (read.outcome) {
   case 'help':

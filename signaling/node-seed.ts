@@ -20,7 +20,8 @@ export async function readSeed(folder: string): Promise<Uint8Array | undefined> 
 /** Whole or not at all, readable by its owner only, and never over one that is there. */
 export async function makeSeed(folder: string): Promise<Uint8Array> {
   const seed = new Uint8Array(randomBytes(32));
-  const fresh = join(folder, `${seedFile}.${process.pid}.tmp`);
+  // Process ids come again, in containers at once, and one that was killed here leaves its file.
+  const fresh = join(folder, `${seedFile}.${randomBytes(8).toString('hex')}.tmp`);
   const file = await open(fresh, 'wx', 0o600);
   try {
     await file.writeFile(seed);

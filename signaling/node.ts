@@ -10,6 +10,7 @@ import type { IceServer } from '../wire/login-messages.ts';
 import { canonicalOrigin } from '../wire/origin.ts';
 import { boundConnections } from './addresses.ts';
 import { type NodeClock, systemClock } from './clock.ts';
+import { lockFolder, type Unlock } from './data-lock.ts';
 import { Hub, type HubStats } from './hub.ts';
 import { type NodeLimits, nodeLimits } from './limits.ts';
 import { makeSeed, readSeed, seedFile } from './node-seed.ts';
@@ -63,6 +64,16 @@ const farewellTime = 1_000;
 
 /** Throws CannotStart. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const unlock = await lock(options.data);
+  try {
+    return await startLocked(options, unlock);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
+
+async function startLocked(options: NodeOptions, unlock: Unlock): Promise<RunningNode> {
   const own: NodeLimits = { ...nodeLimits, ...options.limits };
   const seed = await seedOf(options.data);
   const nodeKey = await signingKeyFromSeed(seed);
@@ -111,6 +122,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     hub.cut();
     server.closeAllConnections();
     await store.close();
+    await unlock();
   };
   let closing: Promise<void> | undefined;
   return {
@@ -133,9 +145,16 @@ function loopbackOrigins(port: number): string[] {
   return ['localhost', '127.0.0.1', '[::1]'].flatMap((host) => canonicalOrigin(`ws://${host}:${port}`) ?? []);
 }
 
+/** Also makes the folder. */
+async function lock(folder: string): Promise<Unlock> {
+  await orCannot(mkdir(folder, { recursive: true, mode: 0o700 }), `The folder ${folder} cannot be used`);
+  const unlock = await lockFolder(folder);
+  if (unlock !== 'taken') return unlock;
+  throw new CannotStart(`Another node is running in ${folder}. Stop that, or name another folder: DATA=./data2.`);
+}
+
 async function seedOf(folder: string): Promise<Uint8Array> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     const seed = await readSeed(folder);
     if (seed !== undefined) return seed;
     if (!existsSync(join(folder, 'store'))) return await makeSeed(folder);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -84,6 +84,31 @@ describe('The node as a process', function () {
     const second = start(['--port', String(port), '--data', join(data, 'other')]);
     assert.equal(await second.ended, 1);
     assert.match(second.output, new RegExp(`^Port ${port} is in use, .*PORT=${port + 1}`));
+  });
+
+  it('says so when another one runs in its folder, but not when that one was killed', async () => {
+    const first = start(['--port', '0', '--data', data]);
+    await first.port();
+    const second = start(['--port', '0', '--data', data]);
+    assert.equal(await second.ended, 1);
+    assert.match(second.output, /^Another node is running in .*DATA=/);
+    await first.kill('SIGKILL');
+    await start(['--port', '0', '--data', data]).port();
+  });
+
+  it('goes on when nobody reads its log any more, and writes nothing for others to read', async () => {
+    const node = start(['--port', '0', '--data', data]);
+    const port = await node.port();
+    node.child.stdout?.destroy();
+    for (let i = 0; i < 3; i++) {
+      const client = await NodeClient.dial(port);
+      client.sendBytes(Uint8Array.of(0xff));
+      assert.equal(await client.closed, 4001);
+    }
+    const files = await readdir(data, { recursive: true });
+    assert.ok(files.length >= 4, files.join());
+    for (const file of files) assert.equal((await stat(join(data, file))).mode & 0o077, 0, file);
+    assert.equal(await node.kill('SIGTERM'), 0);
   });
 
   it('ends with 2 for a wrong value, and names it', async () => {
