@@ -49,6 +49,12 @@ export class Transcript {
   /** Sorted unless it is stale, and then so are the depths. */
   readonly #order: Placed[] = [];
   #isStale = false;
+  #version = 0;
+
+  /** Another number after every change. */
+  get version(): number {
+    return this.#version;
+  }
 
   get size(): number {
     return this.#placed.size;
@@ -112,6 +118,7 @@ export class Transcript {
     const name = hex(entry.id);
     if (this.#placed.has(name)) return 'known';
     const placed: Placed = { entry, depth: 0 };
+    this.#version += 1;
     this.#placed.set(name, placed);
     this.#note(entry);
     for (const parent of parentsOf(entry)) this.#follow(hex(parent), name);
@@ -131,6 +138,7 @@ export class Transcript {
   dropFrom(did: Did, seq: number): void {
     const kept = [...this.#placed.values()].filter(({ entry }) => !equal(entry.did, did) || entry.seq < seq);
     for (const all of [this.#placed, this.#authors, this.#followers]) all.clear();
+    this.#version += 1;
     this.#order.length = 0;
     this.#isStale = true;
     for (const { entry } of kept) this.add(entry);

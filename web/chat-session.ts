@@ -12,7 +12,6 @@ import { hex, utf8 } from '../wire/bytes.ts';
 import { decode, encode, numberOf, struct, u64 } from '../wire/codec.ts';
 import { nodeErrors } from '../wire/errors.ts';
 import { roles } from '../wire/group-ops.ts';
-import type { Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { isReadableName } from '../wire/names.ts';
 import { browserClock, browserRandom } from './adapters/browser-clock.ts';
@@ -20,9 +19,8 @@ import { dialBrowserSocket } from './adapters/browser-socket.ts';
 import { openIndexedDbStore } from './adapters/indexeddb-store.ts';
 import type { KeyAgentProxy } from './adapters/key-agent-proxy.ts';
 import { simplePeerLinks } from './adapters/simple-peer-link.ts';
-import type { AppState, GroupSummary, GroupView, JoinView, MemberView, Reach } from './app-state.ts';
-import { isConfusable } from './confusable.ts';
-import { Conversation } from './conversation.ts';
+import type { AppState, GroupSummary, JoinView } from './app-state.ts';
+import { GroupScreen } from './group-screen.ts';
 
 type ChatScreen = Extract<AppState, { screen: 'chat' }>;
 
@@ -41,7 +39,7 @@ export class ChatSession {
   readonly chat: Chat;
   readonly #parts: SessionParts;
   readonly #store: Store;
-  readonly #conversations = new Map<string, Conversation>();
+  readonly #screens = new Map<string, GroupScreen>();
   readonly #read = new Map<string, number>();
   #openGid: string | undefined;
   #problem: string | undefined;
@@ -96,13 +94,13 @@ export class ChatSession {
   screen(): ChatScreen {
     const { account } = this.#parts;
     this.#openJoined();
-    const group = this.#openGroup();
+    const open = this.#screenList().find(({ group }) => hex(group.gid) === this.#openGid);
     return {
       screen: 'chat',
       me: { uid: hex(account.uid), username: account.username, fingerprint: account.fingerprint, deviceName: 'this browser' },
       node: nodeWords(this.chat.client.state),
       groups: this.#summaries(),
-      open: group === undefined ? undefined : this.#view(group),
+      open: open?.view(),
       joining: this.#joining(),
       problem: this.#problem,
       readOnly: undefined,
@@ -177,8 +175,7 @@ export class ChatSession {
   }
 
   markRead(gid: string): void {
-    const group = this.#groups().find((one) => hex(one.gid) === gid);
-    const newest = Math.max(0, ...(group?.transcript.inOrder().slice(-64) ?? []).map(({ entry }) => entry.storedAt));
+    const newest = this.#screens.get(gid)?.conversation.newest() ?? 0;
     if (newest <= (this.#read.get(gid) ?? 0)) return;
     this.#read.set(gid, newest);
     this.#store
@@ -213,112 +210,25 @@ export class ChatSession {
     this.#parts.changed();
   }
 
-  #groups(): Group[] {
-    return this.chat.groups();
-  }
-
   #group(gid: string): Group {
-    const group = this.#groups().find((one) => hex(one.gid) === gid);
+    const group = this.chat.groups().find((one) => hex(one.gid) === gid);
     if (group === undefined) throw new RangeError('no such group');
     return group;
   }
 
-  #openGroup(): Group | undefined {
-    return this.#groups().find((group) => hex(group.gid) === this.#openGid);
-  }
-
-  #conversation(group: Group): Conversation {
-    const gid = hex(group.gid);
-    const known = this.#conversations.get(gid);
-    if (known !== undefined) return known;
-    const fresh = new Conversation(group, {
-      me: { uid: this.#parts.account.uid, did: this.chat.me.did },
-      usernameOf: (uid) => this.#username(uid),
+  #screenList(): GroupScreen[] {
+    const { account } = this.#parts;
+    return this.chat.groups().map((group) => {
+      const gid = hex(group.gid);
+      const screen = this.#screens.get(gid) ?? new GroupScreen(group, { chat: this.chat, me: account });
+      this.#screens.set(gid, screen);
+      return screen;
     });
-    this.#conversations.set(gid, fresh);
-    return fresh;
-  }
-
-  #username(uid: Uid): string {
-    if (hex(uid) === hex(this.#parts.account.uid)) return this.#parts.account.username;
-    return this.chat.people.known(uid)?.username ?? `key ${hex(uid).slice(0, 8)}`;
   }
 
   #summaries(): GroupSummary[] {
-    const summaries = this.#groups().map((group) => {
-      const items = this.#conversation(group).items();
-      const last = items.at(-1);
-      const gid = hex(group.gid);
-      const read = this.#read.get(gid) ?? 0;
-      const unread = group.transcript
-        .inOrder()
-        .filter(
-          ({ entry }) => entry.storedAt > read && entry.body?.kind === 'text' && hex(entry.did) !== hex(this.chat.me.did),
-        ).length;
-      const members = [...(group.log.state()?.members.values() ?? [])];
-      return {
-        gid,
-        name: group.log.state()?.policy.name ?? '',
-        lastLine:
-          last === undefined
-            ? ''
-            : last.item === 'notice'
-              ? last.text
-              : `${last.author.own ? 'You' : last.author.username}: ${last.text}`,
-        lastAt: last === undefined ? 0 : last.item === 'notice' ? last.at : last.sentAt,
-        unread,
-        members: members.length,
-        reachable: members.filter((member) => this.#reach([...member.devices.values()].map(({ did }) => did)) !== 'offline')
-          .length,
-      };
-    });
+    const summaries = this.#screenList().map((screen) => screen.summary(this.#read.get(hex(screen.group.gid)) ?? 0));
     return summaries.sort((a, b) => b.lastAt - a.lastAt);
-  }
-
-  #view(group: Group): GroupView {
-    const members = this.#members(group);
-    const mine = group.roleOf(this.#parts.account.uid);
-    const state = group.log.state();
-    const hasKey = group.log.currentEpoch() !== undefined;
-    return {
-      gid: hex(group.gid),
-      name: state?.policy.name ?? '',
-      items: this.#conversation(group).items(),
-      members,
-      mayInvite: state !== undefined && mine >= state.policy.admit && mine > roles.member,
-      waitingFor: waitingWords({ hasKey, isSent: group.log.isSent() }),
-    };
-  }
-
-  #members(group: Group): MemberView[] {
-    const members = [...(group.log.state()?.members.values() ?? [])];
-    const nicknames = group.nicknames();
-    const views = members.map((member): MemberView => {
-      const own = hex(member.uid) === hex(this.#parts.account.uid);
-      const nickname = nicknames.get(hex(member.uid));
-      const others = members
-        .filter((other) => other !== member)
-        .flatMap((other) => [this.#username(other.uid), nicknames.get(hex(other.uid)) ?? []].flat());
-      return {
-        uid: hex(member.uid),
-        username: this.#username(member.uid),
-        nickname,
-        nicknameConfusable: nickname !== undefined && isConfusable(nickname, others),
-        role: roleNames[member.role],
-        fingerprint: own ? this.#parts.account.fingerprint : (this.chat.people.known(member.uid)?.fingerprint ?? ''),
-        own,
-        reach: this.#reach([...member.devices.values()].map(({ did }) => did)),
-      };
-    });
-    return views.sort((a, b) => Number(b.own) - Number(a.own) || a.username.localeCompare(b.username));
-  }
-
-  #reach(dids: Parameters<Chat['links']['isOpen']>[0][]): Reach {
-    const { links, me } = this.chat;
-    if (dids.some((did) => hex(did) === hex(me.did))) return 'direct';
-    const open = dids.filter((did) => links.isOpen(did));
-    if (open.length > 0) return open.every((did) => links.routeOf(did) === 'relayed') ? 'relayed' : 'direct';
-    return dids.some((did) => links.isLinking(did)) ? 'linking' : 'offline';
   }
 
   /** The group that one waited for opens by itself, once. */
@@ -357,14 +267,6 @@ export function chatDatabase({ uid }: Pick<KeptAccount, 'uid'>): string {
   return `secure-chat-${hex(uid).slice(0, 32)}`;
 }
 
-const roleNames = {
-  [roles.none]: 'member',
-  [roles.keeper]: 'keeper',
-  [roles.member]: 'member',
-  [roles.admin]: 'admin',
-  [roles.owner]: 'owner',
-} as const;
-
 const joinWords: Record<JoinFailure | 'node', string> = {
   'bad-link': 'That is no invite link. Copy it again, all of it.',
   'other-node': 'This invite belongs to another node. Open the link itself in your browser.',
@@ -393,11 +295,6 @@ function addWords(outcome: Exclude<AddOutcome, 'added'>, username: string): stri
     'not-allowed': 'Only an owner or an admin may add people to this group.',
   };
   return words[outcome];
-}
-
-function waitingWords({ hasKey, isSent }: { hasKey: boolean; isSent: boolean }): string | undefined {
-  if (!hasKey) return 'Waiting for the group key. It comes as soon as the node can be reached.';
-  return isSent ? undefined : 'This group is on this device only. It can take others in once the node can be reached.';
 }
 
 function nodeWords(state: NodeState): ChatScreen['node'] {

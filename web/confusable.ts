@@ -69,8 +69,19 @@ export function skeletonOf(name: string): string {
     .replace(/[^\p{L}\p{N}]/gu, '');
 }
 
-export function isConfusable(name: string, others: Iterable<string>): boolean {
-  const skeleton = skeletonOf(name);
-  for (const other of others) if (skeletonOf(other) === skeleton) return true;
-  return skeleton === '';
+/** Of these people, the ids of those whose nickname could be taken for a name of somebody else, or for none. */
+export function confusableNicknames(
+  people: Iterable<{ id: string; username: string; nickname: string | undefined }>,
+): ReadonlySet<string> {
+  const owners = new Map<string, Set<string>>();
+  const nicknames = new Map<string, string>();
+  for (const { id, username, nickname } of people) {
+    for (const name of nickname === undefined ? [username] : [username, nickname]) {
+      const skeleton = skeletonOf(name);
+      owners.set(skeleton, (owners.get(skeleton) ?? new Set()).add(id));
+    }
+    if (nickname !== undefined) nicknames.set(id, skeletonOf(nickname));
+  }
+  const isTaken = (skeleton: string) => skeleton === '' || (owners.get(skeleton)?.size ?? 0) > 1;
+  return new Set([...nicknames].flatMap(([id, skeleton]) => (isTaken(skeleton) ? [id] : [])));
 }

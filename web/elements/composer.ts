@@ -56,6 +56,7 @@ export class Composer extends LitElement {
         line-height: 1.5rem;
         overflow-y: auto;
         resize: none;
+        field-sizing: content;
       }
 
       textarea:focus-visible {
@@ -139,9 +140,10 @@ export class Composer extends LitElement {
     this.problem = undefined;
   }
 
+  // Measuring lays the page out twice for each letter: only where the browser cannot size a field by its content.
   protected override updated(): void {
     const { textarea } = this;
-    if (textarea === null) return;
+    if (textarea === null || CSS.supports('field-sizing', 'content')) return;
     textarea.style.height = 'auto';
     textarea.style.height = `${textarea.scrollHeight}px`;
   }

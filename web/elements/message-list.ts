@@ -30,7 +30,7 @@ export class MessageList extends LitElement {
   @query('.rows') private accessor rows: HTMLElement | null = null;
   #atEnd = true;
   #anchor: { row: Element; top: number } | undefined;
-  #toldOf: string | undefined;
+  #toldOf: ConversationItem[] | undefined;
   // Also when the list comes into sight on a small screen.
   readonly #resized = new ResizeObserver(() => {
     this.#keepEnd();
@@ -58,10 +58,9 @@ export class MessageList extends LitElement {
         outline-offset: -2px;
       }
 
+      /* A few rows stand at the lower end. Plain blocks: as flex items, all would be laid out again for each new one. */
       .rows {
-        display: flex;
-        flex-direction: column;
-        justify-content: flex-end;
+        align-content: end;
         min-height: 100%;
         padding: 0.5rem 0 0.75rem;
       }
@@ -180,9 +179,9 @@ export class MessageList extends LitElement {
 
   // Read is what stood on a screen that somebody could see.
   #tellRead(): void {
-    const newest = this.items.at(-1)?.id;
-    if (newest === undefined || newest === this.#toldOf || document.hidden || !this.checkVisibility()) return;
-    this.#toldOf = newest;
+    // What came late stands further up, and counts as read with the rest.
+    if (this.items.length === 0 || this.items === this.#toldOf || document.hidden || !this.checkVisibility()) return;
+    this.#toldOf = this.items;
     this.dispatchEvent(new Event('read-to-end', { bubbles: true, composed: true }));
   }
 

@@ -97,6 +97,7 @@ export const messageRowStyles = [
   css`
     .row {
       display: flow-root;
+      contain: content;
       padding: 0.625rem 1.25rem 0;
     }
 
