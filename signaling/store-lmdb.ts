@@ -5,11 +5,14 @@ import { type Codec, decode, encode } from '../wire/codec.ts';
 import { asDid, type Did, type GTag, type OpId, type Uid } from '../wire/ids.ts';
 import type { LogEntry, Mail, Mailbox } from '../wire/node-messages.ts';
 import { mailbox } from '../wire/node-messages.ts';
+import { WireRefusal } from '../wire/refusal.ts';
 import type { Account, AppendWrite, GroupState, KnownOp, MailWrite, NodeStore, StoredDevice } from './store.ts';
+import { checkStoreFile, StoreDamaged } from './store-file.ts';
 import { type StoredRecord, storedTables, type TableName } from './stored-records.ts';
 
-/** Opens or makes the store in that folder. Throws StoreTooNew for one that a later version wrote. */
+/** Opens or makes the store in that folder. Throws StoreTooNew for one that a later version wrote, StoreDamaged for one that is none. */
 export async function openLmdbStore(folder: string): Promise<NodeStore> {
+  await checkStoreFile(folder);
   const root = open<Uint8Array, Uint8Array>({
     path: folder,
     maxDbs: 32,
@@ -71,15 +74,17 @@ async function transact<T>(root: RootDatabase<Uint8Array, Uint8Array>, change: (
 class Table<T> {
   readonly #db: Database<Uint8Array, Uint8Array>;
   readonly #codec: Codec<T>;
+  readonly #name: string;
 
   constructor(root: RootDatabase<Uint8Array, Uint8Array>, name: string, codec: Codec<T>) {
+    this.#name = name;
     this.#db = root.openDB({ name, encoding: 'binary', keyEncoding: 'binary' });
     this.#codec = codec;
   }
 
   get(key: Uint8Array): T | undefined {
     const bytes = this.#db.get(key);
-    return bytes === undefined ? undefined : decode(this.#codec, plain(bytes));
+    return bytes === undefined ? undefined : this.#read(bytes);
   }
 
   has(key: Uint8Array): boolean {
@@ -100,7 +105,16 @@ class Table<T> {
     const start = after === undefined ? { start: prefix } : { start: after, exclusiveStart: true };
     for (const { key, value } of this.#db.getRange(start)) {
       if (compare(key.subarray(0, prefix.length), prefix) !== 0) return;
-      yield { key: plain(key), record: decode(this.#codec, plain(value)) };
+      yield { key: plain(key), record: this.#read(value) };
+    }
+  }
+
+  /** What was written here can be read, or the fault is ours: it must not look like one of whoever asked. */
+  #read(bytes: Uint8Array): T {
+    try {
+      return decode(this.#codec, plain(bytes));
+    } catch (error) {
+      throw error instanceof WireRefusal ? new StoreDamaged(`a record of ${this.#name}`) : error;
     }
   }
 }
