@@ -503,6 +503,74 @@ describe('the screens', function () {
       await focusIs(button('Change nickname'));
     });
 
+    it('removes a member after it said what that does, with the keyboard alone', async () => {
+      await open('?scene=chat');
+      await button('Members').click();
+      const members = page.getByRole('complementary', { name: 'Members' });
+      await button('Change bob').focus();
+      await page.keyboard.press('Enter');
+      assert.equal(await button('Change bob').getAttribute('aria-expanded'), 'true');
+      await button('Remove bob').focus();
+      await page.keyboard.press('Enter');
+      const dialog = page.getByRole('dialog', { name: 'Remove bob?' });
+      await dialog.getByText('They keep what they have read, and may have copied it.').waitFor();
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+      await focusIs(button('Remove bob'));
+      assert.deepEqual(
+        (await calls()).filter((call) => call.startsWith('remove')),
+        [],
+      );
+      await page.keyboard.press('Enter');
+      await page.evaluate(() => globalThis.fake.chat({ node: { state: 'offline', text: 'Offline' } }));
+      await dialog.getByRole('button', { name: 'Remove bob' }).press('Enter');
+      await dialog.getByRole('alert').getByText('The node cannot be reached now.').waitFor();
+      await page.evaluate(() => globalThis.fake.chat({ node: { state: 'connected', text: 'Connected' } }));
+      await dialog.getByRole('button', { name: 'Remove bob' }).press('Enter');
+      await dialog.waitFor({ state: 'detached' });
+      assert.equal(await members.getByRole('listitem').count(), 3);
+      assert.equal((await calls()).filter((call) => call === 'removeMember harbour uid-bob').length, 2);
+    });
+
+    it('offers only what one may do to a member, and asks before it makes another owner', async () => {
+      await open('?scene=chat');
+      await button('Members').click();
+      assert.equal(await button('Change alice').count(), 0);
+      await button('Change carol').click();
+      assert.equal(await button('Make member: carol').count(), 0);
+      await button('Make admin: carol').click();
+      await button('Make member: carol').waitFor();
+      await page.getByText('You are the only owner.').waitFor();
+      assert.equal(await button('Leave group').count(), 0);
+      await button('Make owner: carol').click();
+      const dialog = page.getByRole('dialog', { name: 'Make carol an owner?' });
+      await dialog.getByText('You cannot take it back').waitFor();
+      await dialog.getByRole('button', { name: 'Make owner' }).click();
+      await button('Change carol').waitFor({ state: 'detached' });
+      await button('Leave group').waitFor();
+      assert.deepEqual(
+        (await calls()).filter((call) => call.startsWith('setRole')),
+        ['setRole harbour uid-carol admin', 'setRole harbour uid-carol owner'],
+      );
+    });
+
+    it('leaves a group when asked twice; it can still be read, and nothing written or changed', async () => {
+      await open('?scene=chat');
+      await page.evaluate(() => globalThis.fake.changeGroup('harbour', (group) => ({ ...group, mayLeave: true })));
+      await button('Members').click();
+      await button('Leave group').click();
+      const dialog = page.getByRole('dialog', { name: 'Leave this group?' });
+      await dialog.getByText('Somebody has to bring you back in.').waitFor();
+      await dialog.getByRole('button', { name: 'Leave group' }).press('Enter');
+      await page.getByRole('main').getByText('You left this group. What you have read stays here.').waitFor();
+      await dialog.waitFor({ state: 'detached' });
+      for (const name of ['Members', 'Invite by link', 'Add by user name', 'Leave group'])
+        assert.equal(await button(name).count(), 0);
+      assert.equal(await page.getByRole('textbox').count(), 0);
+      await page.getByRole('log').getByText('The crane is booked for Friday').waitFor();
+      await page.getByRole('button', { name: /Harbour festival.*you are not in it any more/ }).waitFor();
+    });
+
     it('closes dialogs with Escape and gives the focus back', async () => {
       await open('?scene=chat');
       for (const name of ['New group', 'Join by link', 'Add by user name', 'Invite by link']) {
@@ -672,6 +740,7 @@ describe('the screens', function () {
             unread: 1,
             members: 1,
             reachable: 0,
+            out: false,
           })),
         });
       }, hostile);

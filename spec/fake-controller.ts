@@ -3,6 +3,7 @@ import type {
   AppState,
   Controller,
   ConversationItem,
+  GivenRole,
   GroupSummary,
   GroupView,
   KeyCheck,
@@ -141,7 +142,16 @@ export class FakeController implements Controller {
     const gid = `group-${this.#number()}`;
     const me = person('alice', { own: true, role: 'owner' });
     const items: ConversationItem[] = [{ item: 'notice', id: `${gid}-made`, at: Date.now(), text: 'You made the group' }];
-    this.#groups.set(gid, { gid, name, items, members: [me], mayInvite: true, waitingFor: undefined });
+    this.#groups.set(gid, {
+      gid,
+      name,
+      items,
+      members: [me],
+      mayInvite: true,
+      mayLeave: true,
+      out: undefined,
+      waitingFor: undefined,
+    });
     this.chat({ groups: [summary(gid, name, 'You made the group', Date.now(), 0, 1, 0), ...this.#now().groups] });
     this.openGroup(gid);
   }
@@ -163,6 +173,31 @@ export class FakeController implements Controller {
     }
     this.changeGroup(gid, (group) => ({ ...group, members: [...group.members, person(username, { reach: 'offline' })] }));
     return 'added';
+  }
+
+  async removeMember(gid: string, uid: string): Promise<void> {
+    this.calls.push(`removeMember ${gid} ${uid}`);
+    await this.#answer();
+    if (this.#now().node.state === 'offline') return this.chat({ problem: 'The node cannot be reached now.' });
+    this.changeGroup(gid, (group) => ({ ...group, members: group.members.filter((member) => member.uid !== uid) }));
+  }
+
+  async setRole(gid: string, uid: string, role: GivenRole): Promise<void> {
+    this.calls.push(`setRole ${gid} ${uid} ${role}`);
+    await this.#answer();
+    const others = (['owner', 'admin', 'member'] as const).filter((other) => other !== role);
+    const changed = role === 'owner' ? { role, mayRemove: false, mayBecome: [] } : { role, mayRemove: true, mayBecome: others };
+    this.changeGroup(gid, (group) => ({
+      ...group,
+      mayLeave: group.mayLeave || role === 'owner',
+      members: group.members.map((member) => (member.uid === uid ? { ...member, ...changed } : member)),
+    }));
+  }
+
+  async leaveGroup(gid: string): Promise<void> {
+    this.calls.push(`leaveGroup ${gid}`);
+    await this.#answer();
+    this.putOut(gid, 'You left this group. What you have read stays here.');
   }
 
   async joinByLink(link: string): Promise<void> {
@@ -229,6 +264,11 @@ export class FakeController implements Controller {
     const changed = change(group);
     this.#groups.set(gid, changed);
     if (this.#now().open?.gid === gid) this.chat({ open: changed });
+  }
+
+  putOut(gid: string, sentence: string): void {
+    this.changeGroup(gid, (group) => ({ ...group, out: sentence, mayInvite: false, mayLeave: false }));
+    this.chat({ groups: this.#now().groups.map((group) => (group.gid === gid ? { ...group, out: true } : group)) });
   }
 
   #join(): void {
@@ -376,6 +416,8 @@ function person(username: string, part: Partial<MemberView>): MemberView {
     fingerprint,
     own: false,
     reach: 'direct',
+    mayRemove: part.own !== true,
+    mayBecome: part.own === true ? [] : part.role === 'admin' ? ['owner', 'member'] : ['owner', 'admin'],
     ...part,
   };
 }
@@ -413,7 +455,7 @@ function summary(
   members: number,
   reachable: number,
 ): GroupSummary {
-  return { gid, name, lastLine, lastAt, unread, members, reachable };
+  return { gid, name, lastLine, lastAt, unread, members, reachable, out: false };
 }
 
 function festivalGroup(): GroupView {
@@ -458,6 +500,8 @@ function festivalGroup(): GroupView {
     items,
     members: [alice, bob, carol, dora],
     mayInvite: true,
+    mayLeave: false,
+    out: undefined,
     waitingFor: undefined,
   };
 }

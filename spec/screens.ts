@@ -20,6 +20,9 @@ const screens: Screen[] = [
   { name: 'groups', scene: 'chat' },
   { name: 'empty', scene: 'empty' },
   { name: 'members', scene: 'chat', prepare: (page) => press(page, 'Members') },
+  { name: 'actions', scene: 'chat', prepare: showActions },
+  { name: 'remove', scene: 'chat', prepare: askToRemove },
+  { name: 'out', scene: 'chat', prepare: beOut },
   { name: 'invite', scene: 'chat', prepare: (page) => press(page, 'Invite by link') },
   { name: 'new-group', scene: 'chat', prepare: askForGroup },
   { name: 'account', scene: 'chat', prepare: (page) => page.getByRole('button', { name: 'Your account' }).click() },
@@ -89,6 +92,24 @@ async function press(page: Page, name: string): Promise<void> {
     .getByRole(name === 'Members' ? 'heading' : 'img', { name: /Members|QR/ })
     .first()
     .waitFor();
+}
+
+async function showActions(page: Page): Promise<void> {
+  await press(page, 'Members');
+  await page.getByRole('button', { name: 'Change carol' }).click();
+}
+
+async function askToRemove(page: Page): Promise<void> {
+  await showActions(page);
+  await page.getByRole('button', { name: 'Remove carol' }).click();
+}
+
+async function beOut(page: Page): Promise<void> {
+  await openFestival(page);
+  await page.evaluate(() =>
+    globalThis.fake.putOut('harbour', 'You were removed from this group. What you have read stays here.'),
+  );
+  await page.getByRole('main').getByText('You were removed').waitFor();
 }
 
 async function askForGroup(page: Page): Promise<void> {

@@ -42,6 +42,9 @@ export type ConversationItem = ({ item: 'message' } & MessageView) | ({ item: 'n
 /** direct: a live data channel; relayed: the same through TURN; online: the node sees them, linking; offline: neither. */
 export type Reach = 'direct' | 'relayed' | 'linking' | 'offline';
 
+/** Roles that one gives to another on the screens. */
+export type GivenRole = 'owner' | 'admin' | 'member';
+
 export type MemberView = {
   uid: string;
   username: string;
@@ -52,6 +55,10 @@ export type MemberView = {
   fingerprint: string;
   own: boolean;
   reach: Reach;
+  /** By me, now. */
+  mayRemove: boolean;
+  /** Roles that I may give them now. */
+  mayBecome: GivenRole[];
 };
 
 export type GroupSummary = {
@@ -62,6 +69,8 @@ export type GroupSummary = {
   unread: number;
   members: number;
   reachable: number;
+  /** This device is not in it any more. */
+  out: boolean;
 };
 
 export type GroupView = {
@@ -70,6 +79,10 @@ export type GroupView = {
   items: ConversationItem[];
   members: MemberView[];
   mayInvite: boolean;
+  /** False for the only owner while others are in. */
+  mayLeave: boolean;
+  /** A sentence, when this device is not in the group any more: it only reads. */
+  out: string | undefined;
   /** What the group is waiting for, in words, or undefined when it is in order: "Waiting for the group key from a member …" */
   waitingFor: string | undefined;
 };
@@ -132,6 +145,10 @@ export interface Controller {
   joinByLink(link: string): Promise<void>;
   dismissJoin(): void;
   dismissProblem(): void;
+
+  removeMember(gid: string, uid: string): Promise<void>;
+  setRole(gid: string, uid: string, role: GivenRole): Promise<void>;
+  leaveGroup(gid: string): Promise<void>;
 
   send(gid: string, text: string): Promise<'stored' | 'failed'>;
   setNickname(gid: string, nickname: string): Promise<void>;

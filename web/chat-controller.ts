@@ -1,5 +1,5 @@
 // The controller of the screens: sign-in here and light, the chat itself loaded when somebody signs in.
-import type { AppState, Controller, KeyCheck } from './app-state.ts';
+import type { AppState, Controller, GivenRole, KeyCheck } from './app-state.ts';
 import type { ChatSession } from './chat-session.ts';
 import type { SignIn } from './sign-in.ts';
 import { UsedAccounts } from './used-accounts.ts';
@@ -100,6 +100,18 @@ class BrowserController implements Controller {
 
   async addMember(gid: string, username: string): Promise<'added' | 'failed'> {
     return (await this.#session?.addMember(gid, username)) ?? 'failed';
+  }
+
+  async removeMember(gid: string, uid: string): Promise<void> {
+    await this.#session?.removeMember(gid, uid);
+  }
+
+  async setRole(gid: string, uid: string, role: GivenRole): Promise<void> {
+    await this.#session?.setRole(gid, uid, role);
+  }
+
+  async leaveGroup(gid: string): Promise<void> {
+    await this.#session?.leaveGroup(gid);
   }
 
   async joinByLink(link: string): Promise<void> {

@@ -8,10 +8,11 @@ import { NodeRefusal } from '../mesh/node-requests.ts';
 import type { Store } from '../mesh/ports.ts';
 import { sealStore } from '../mesh/sealed-store.ts';
 import type { NodeState } from '../mesh/signaling-client.ts';
-import { hex, utf8 } from '../wire/bytes.ts';
+import { fromHex, hex, utf8 } from '../wire/bytes.ts';
 import { decode, encode, numberOf, struct, u64 } from '../wire/codec.ts';
 import { nodeErrors } from '../wire/errors.ts';
 import { roles } from '../wire/group-ops.ts';
+import { asUid, type Uid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { isReadableName } from '../wire/names.ts';
 import { browserClock, browserRandom } from './adapters/browser-clock.ts';
@@ -19,7 +20,8 @@ import { dialBrowserSocket } from './adapters/browser-socket.ts';
 import { openIndexedDbStore } from './adapters/indexeddb-store.ts';
 import type { KeyAgentProxy } from './adapters/key-agent-proxy.ts';
 import { simplePeerLinks } from './adapters/simple-peer-link.ts';
-import type { AppState, GroupSummary, JoinView } from './app-state.ts';
+import type { AppState, GivenRole, GroupSummary, JoinView } from './app-state.ts';
+import { departureProblem, givenRoles } from './departure.ts';
 import { GroupScreen } from './group-screen.ts';
 
 type ChatScreen = Extract<AppState, { screen: 'chat' }>;
@@ -138,6 +140,18 @@ export class ChatSession {
     return 'failed';
   }
 
+  removeMember(gid: string, uid: string): Promise<void> {
+    return this.#change(() => this.chat.membership.remove(this.#group(gid), asUid(fromHex(uid))));
+  }
+
+  setRole(gid: string, uid: string, role: GivenRole): Promise<void> {
+    return this.#change(() => this.chat.membership.setRole(this.#group(gid), asUid(fromHex(uid)), givenRoles[role]));
+  }
+
+  leaveGroup(gid: string): Promise<void> {
+    return this.#change(() => this.chat.membership.leave(this.#group(gid)));
+  }
+
   async joinByLink(link: string): Promise<void> {
     this.#join = { state: 'asking', groupName: undefined, text: 'Asking the node about the group …' };
     this.#changed();
@@ -162,8 +176,7 @@ export class ChatSession {
       return 'failed';
     }
     const outcome = await this.#try(() => this.#group(gid).send({ kind: 'text', text: trimmed }));
-    if (outcome === 'no-key')
-      this.fail('This device is still waiting for the group key, so it cannot send yet. Your text is kept.');
+    if (outcome === 'no-key') this.fail('The newest group key is not here yet, so nothing can be sent. Your text is kept.');
     return outcome === 'stored' ? 'stored' : 'failed';
   }
 
@@ -192,6 +205,12 @@ export class ChatSession {
   async close(): Promise<void> {
     await this.chat.close();
     await this.#store.close();
+  }
+
+  async #change(run: () => Promise<Parameters<typeof departureProblem>[0]>): Promise<void> {
+    const outcome = await this.#try(run);
+    const problem = outcome === undefined ? undefined : departureProblem(outcome);
+    if (problem !== undefined) this.fail(problem);
   }
 
   async #try<T>(run: () => Promise<T>): Promise<T | undefined> {

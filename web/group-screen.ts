@@ -8,6 +8,7 @@ import type { Did, Uid } from '../wire/ids.ts';
 import type { ConversationItem, GroupSummary, GroupView, MemberView, Reach } from './app-state.ts';
 import { confusableNicknames } from './confusable.ts';
 import { Conversation } from './conversation.ts';
+import { mayLeave, mayRemove, outWords, rolesToGive } from './departure.ts';
 import { GroupNames } from './group-names.ts';
 
 type Me = { uid: Uid; username: string; fingerprint: string };
@@ -48,6 +49,7 @@ export class GroupScreen {
       unread: this.conversation.unreadAfter(read),
       members: members.length,
       reachable: members.filter(({ reach }) => reach !== 'offline').length,
+      out: this.#isOut(),
     };
   }
 
@@ -60,9 +62,18 @@ export class GroupScreen {
       name: state?.policy.name ?? '',
       items: this.conversation.items(),
       members: this.members(),
-      mayInvite: state !== undefined && mine >= state.policy.admit && mine > roles.member,
-      waitingFor: waitingWords({ hasKey: log.currentEpoch() !== undefined, isSent: log.isSent() }),
+      mayInvite: state !== undefined && this.group.isIn() && mine >= state.policy.admit && mine > roles.member,
+      mayLeave: mayLeave(
+        mine,
+        [...(state?.members.values() ?? [])].map(({ role }) => role),
+      ),
+      out: outWords(this.group, this.#me.uid),
+      waitingFor: this.#isOut() ? undefined : waitingWords(this.group),
     };
+  }
+
+  #isOut(): boolean {
+    return this.group.log.state() !== undefined && !this.group.isIn();
   }
 
   /** Oneself first, then by name; the very same array where nothing changed. */
@@ -88,11 +99,16 @@ export class GroupScreen {
     this.#madeOf = { state, nicknames, known };
     const people = members.map((member) => ({ member, id: hex(member.uid), ...this.#names.personOf(member.uid).names }));
     const confusable = confusableNicknames(people);
+    const mine = this.group.isIn() ? this.group.roleOf(this.#me.uid) : roles.none;
     this.#members = people.map(({ member, id, username, nickname }) => {
       const own = id === hex(this.#me.uid);
       const fingerprint = own ? this.#me.fingerprint : (this.#chat.people.known(member.uid)?.fingerprint ?? '');
       const facts = { uid: id, username, nickname, nicknameConfusable: confusable.has(id), own, fingerprint };
-      return { view: { ...facts, role: roleNames[member.role] }, dids: [...member.devices.values()].map(({ did }) => did) };
+      const rights = { mayRemove: !own && mayRemove(mine, member.role), mayBecome: own ? [] : rolesToGive(mine, member.role) };
+      return {
+        view: { ...facts, ...rights, role: roleNames[member.role] },
+        dids: [...member.devices.values()].map(({ did }) => did),
+      };
     });
     this.#members.sort(({ view: a }, { view: b }) => Number(b.own) - Number(a.own) || compareNames(a.username, b.username));
   }
@@ -122,7 +138,9 @@ function isSameMember(a: MemberView, b: Omit<MemberView, 'reach'>): boolean {
     a.nickname === b.nickname &&
     a.nicknameConfusable === b.nicknameConfusable &&
     a.role === b.role &&
-    a.fingerprint === b.fingerprint
+    a.fingerprint === b.fingerprint &&
+    a.mayRemove === b.mayRemove &&
+    a.mayBecome.join() === b.mayBecome.join()
   );
 }
 
@@ -131,7 +149,9 @@ function lineOf(item: ConversationItem): string {
   return `${item.author.own ? 'You' : item.author.username}: ${item.text}`;
 }
 
-function waitingWords({ hasKey, isSent }: { hasKey: boolean; isSent: boolean }): string | undefined {
-  if (!hasKey) return 'Waiting for the group key. It comes as soon as the node can be reached.';
-  return isSent ? undefined : 'This group is on this device only. It can take others in once the node can be reached.';
+function waitingWords(group: Group): string | undefined {
+  if (group.log.currentEpoch() === undefined) return 'Waiting for the group key. It comes as soon as the node can be reached.';
+  if (group.isRekeyDue()) return 'New keys are being made, because somebody left. Messages can be sent again right after.';
+  if (group.log.isSent()) return undefined;
+  return 'This group is on this device only. It can take others in once the node can be reached.';
 }

@@ -2,9 +2,10 @@
 
 import { limits } from '../../wire/limits.ts';
 import { isReadableName } from '../../wire/names.ts';
-import type { Controller, GroupView } from '../app-state.ts';
+import type { Controller, GroupView, MemberView } from '../app-state.ts';
 import { tidyUsername } from '../username.ts';
 import type { Question } from './ask-dialog.ts';
+import type { Confirmation } from './confirm-dialog.ts';
 
 export function createQuestion(controller: Controller): Question {
   return {
@@ -62,6 +63,45 @@ export function nicknameQuestion(controller: Controller, group: GroupView): Ques
     doing: 'Saving …',
     check: (nickname) => nameProblem(nickname, limits.nicknameBytes),
     answer: (nickname) => attempt(controller, () => controller.setNickname(group.gid, nickname)),
+  };
+}
+
+export function removeConfirmation(controller: Controller, group: GroupView, member: MemberView): Confirmation {
+  return {
+    heading: `Remove ${member.username}?`,
+    sentences: [
+      `They get no new messages of “${group.name}” from the moment others know of it.`,
+      'They keep what they have read, and may have copied it.',
+    ],
+    action: `Remove ${member.username}`,
+    doing: 'Making new keys for those who stay …',
+    confirm: () => attempt(controller, () => controller.removeMember(group.gid, member.uid)),
+  };
+}
+
+export function ownerConfirmation(controller: Controller, group: GroupView, member: MemberView): Confirmation {
+  return {
+    heading: `Make ${member.username} an owner?`,
+    sentences: [
+      `They may do everything in “${group.name}” then: add and remove people, and give roles.`,
+      'You cannot take it back: no owner removes another, or changes their role.',
+    ],
+    action: 'Make owner',
+    doing: 'Changing the role …',
+    confirm: () => attempt(controller, () => controller.setRole(group.gid, member.uid, 'owner')),
+  };
+}
+
+export function leaveConfirmation(controller: Controller, group: GroupView): Confirmation {
+  return {
+    heading: 'Leave this group?',
+    sentences: [
+      `You get no new messages of “${group.name}”. You keep what you have read on this device.`,
+      'Somebody has to bring you back in.',
+    ],
+    action: 'Leave group',
+    doing: 'Leaving …',
+    confirm: () => attempt(controller, () => controller.leaveGroup(group.gid)),
   };
 }
 

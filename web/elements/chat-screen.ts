@@ -3,14 +3,26 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, query, state } from 'lit/decorators.js';
 import type { AppState, Controller, GroupView, Theme } from '../app-state.ts';
 import type { Question } from './ask-dialog.ts';
-import { addQuestion, attempt, createQuestion, joinQuestion, nicknameQuestion } from './chat-questions.ts';
+import {
+  addQuestion,
+  attempt,
+  createQuestion,
+  joinQuestion,
+  leaveConfirmation,
+  nicknameQuestion,
+  ownerConfirmation,
+  removeConfirmation,
+} from './chat-questions.ts';
+import type { Confirmation } from './confirm-dialog.ts';
 import { controls } from './control-styles.ts';
 import type { Conversation } from './conversation.ts';
 import type { GroupChosen, Wish } from './group-list.ts';
 import { icon, mark } from './icons.ts';
 import type { MakeLink } from './invite-dialog.ts';
+import type { MemberWish } from './member-list.ts';
 import './account-dialog.ts';
 import './ask-dialog.ts';
+import './confirm-dialog.ts';
 import './conversation.ts';
 import './group-list.ts';
 import './invite-dialog.ts';
@@ -19,7 +31,11 @@ import './member-sheet.ts';
 
 type ChatState = Extract<AppState, { screen: 'chat' }>;
 
-type Dialog = { dialog: 'ask'; question: Question } | { dialog: 'invite'; gid: string; name: string } | { dialog: 'account' };
+type Dialog =
+  | { dialog: 'ask'; question: Question }
+  | { dialog: 'confirm'; confirmation: Confirmation }
+  | { dialog: 'invite'; gid: string; name: string }
+  | { dialog: 'account' };
 
 const narrow = '(max-width: 720px)';
 const roomForMembers = '(min-width: 1080px)';
@@ -179,6 +195,7 @@ export class ChatScreen extends LitElement {
         class="panes ${data.open === undefined ? 'groups' : this.pane}"
         @group-chosen=${this.#openGroup}
         @wish=${this.#wished}
+        @member-wish=${this.#memberWished}
         @lock=${this.#lock}
         @back=${this.#back}
         @toggle-members=${this.#toggleMembers}
@@ -202,7 +219,7 @@ export class ChatScreen extends LitElement {
                 ></secure-conversation>`
           }
         </main>
-        ${this.membersShown && data.open !== undefined ? this.#members(data.open) : nothing}
+        ${this.membersShown && data.open !== undefined && data.open.out === undefined ? this.#members(data.open) : nothing}
       </div>
       <div @closed=${this.#closed} @lock=${this.#lock}>${this.#openDialog(data)}</div>`;
   }
@@ -220,7 +237,7 @@ export class ChatScreen extends LitElement {
           </p>`
     }
     ${
-      data.problem === undefined || this.dialog?.dialog === 'ask'
+      data.problem === undefined || this.dialog?.dialog === 'ask' || this.dialog?.dialog === 'confirm'
         ? nothing
         : html`<p class="note bad" role="alert">
             ${icon('warning')}<span>${data.problem}</span>${dismissButton(() => this.controller?.dismissProblem())}
@@ -244,14 +261,14 @@ export class ChatScreen extends LitElement {
   // Beside the conversation where there is room, over it where there is not.
   #members(group: GroupView): TemplateResult {
     if (!this.#wide.matches) {
-      return html`<secure-member-sheet .members=${group.members} @closed=${this.#toggleMembers}></secure-member-sheet>`;
+      return html`<secure-member-sheet .group=${group} @closed=${this.#toggleMembers}></secure-member-sheet>`;
     }
     return html`<aside aria-label="Members">
       <header>
         <h2>Members · ${group.members.length}</h2>
         <button type="button" class="icon" aria-label="Close members" title="Close" @click=${this.#toggleMembers}>${icon('close')}</button>
       </header>
-      <secure-member-list .members=${group.members}></secure-member-list>
+      <secure-member-list .group=${group}></secure-member-list>
     </aside>`;
   }
 
@@ -260,6 +277,8 @@ export class ChatScreen extends LitElement {
     switch (dialog?.dialog) {
       case 'ask':
         return html`<secure-ask-dialog .question=${dialog.question}></secure-ask-dialog>`;
+      case 'confirm':
+        return html`<secure-confirm-dialog .confirmation=${dialog.confirmation}></secure-confirm-dialog>`;
       case 'invite':
         return html`<secure-invite-dialog .groupName=${dialog.name} .makeLink=${this.#makeLink(dialog.gid)}></secure-invite-dialog>`;
       case 'account':
@@ -349,8 +368,19 @@ export class ChatScreen extends LitElement {
     else if (wish === 'account') this.dialog = { dialog: 'account' };
     else if (open === undefined) return;
     else if (wish === 'add') ask(addQuestion(controller, open));
+    else if (wish === 'leave') this.dialog = { dialog: 'confirm', confirmation: leaveConfirmation(controller, open) };
     else if (wish === 'nickname') ask(nicknameQuestion(controller, open));
     else this.dialog = { dialog: 'invite', gid: open.gid, name: open.name };
+  }
+
+  #memberWished({ member, wish }: MemberWish): void {
+    const { controller } = this;
+    const open = this.data?.open;
+    if (controller === undefined || open === undefined) return;
+    this.#openBefore = open.gid;
+    if (wish === 'remove') this.dialog = { dialog: 'confirm', confirmation: removeConfirmation(controller, open, member) };
+    else if (wish === 'owner') this.dialog = { dialog: 'confirm', confirmation: ownerConfirmation(controller, open, member) };
+    else void controller.setRole(open.gid, member.uid, wish);
   }
 
   #closed(): void {

@@ -85,6 +85,16 @@ export const controls = css`
     background: var(--accent-hover);
   }
 
+  button.danger {
+    border-color: transparent;
+    background: var(--danger);
+    color: var(--ground);
+  }
+
+  button.danger:hover {
+    filter: brightness(0.92);
+  }
+
   button.plain {
     border-color: transparent;
   }

@@ -1,5 +1,5 @@
 // The open group: its name and who is there, what it waits for, its messages, and where the next is written.
-import { css, html, LitElement, nothing } from 'lit';
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import type { GroupView, MemberView } from '../app-state.ts';
@@ -118,42 +118,9 @@ export class Conversation extends LitElement {
         ${avatar(group.gid, group.name, 'group')}
         <div class="title">
           <h2><bdi>${group.name || unnamed}</bdi></h2>
-          <p role="status">${presence(group.members)}</p>
+          <p role="status">${group.out === undefined ? presence(group.members) : 'You are not in this group any more'}</p>
         </div>
-        ${
-          group.mayInvite
-            ? html`<button
-                  type="button"
-                  class="icon"
-                  aria-label="Invite by link"
-                  title="Invite by link"
-                  aria-haspopup="dialog"
-                  @click=${() => this.dispatchEvent(new Wish('invite'))}
-                >
-                  ${icon('link')}
-                </button>
-                <button
-                  type="button"
-                  class="icon"
-                  aria-label="Add by user name"
-                  title="Add by user name"
-                  aria-haspopup="dialog"
-                  @click=${() => this.dispatchEvent(new Wish('add'))}
-                >
-                  ${icon('add-person')}
-                </button>`
-            : nothing
-        }
-        <button
-          type="button"
-          class="icon"
-          aria-label="Members"
-          title="Members"
-          aria-expanded=${this.membersShown ? 'true' : 'false'}
-          @click=${() => this.dispatchEvent(new Event('toggle-members', { bubbles: true, composed: true }))}
-        >
-          ${icon('people')}
-        </button>
+        ${group.out === undefined ? this.#buttons(group) : nothing}
       </header>
       ${
         group.waitingFor === undefined
@@ -168,7 +135,44 @@ export class Conversation extends LitElement {
           .label=${`Messages in ${group.name || unnamed}`}
         ></secure-message-list>`,
       )}
-      <secure-composer .gid=${group.gid} .groupName=${group.name || unnamed} .send=${this.send} .closed=${this.closed}></secure-composer>`;
+      <secure-composer .gid=${group.gid} .groupName=${group.name || unnamed} .send=${this.send} .closed=${group.out ?? this.closed}></secure-composer>`;
+  }
+
+  #buttons(group: GroupView): TemplateResult {
+    return html`${
+      group.mayInvite
+        ? html`<button
+              type="button"
+              class="icon"
+              aria-label="Invite by link"
+              title="Invite by link"
+              aria-haspopup="dialog"
+              @click=${() => this.dispatchEvent(new Wish('invite'))}
+            >
+              ${icon('link')}
+            </button>
+            <button
+              type="button"
+              class="icon"
+              aria-label="Add by user name"
+              title="Add by user name"
+              aria-haspopup="dialog"
+              @click=${() => this.dispatchEvent(new Wish('add'))}
+            >
+              ${icon('add-person')}
+            </button>`
+        : nothing
+    }
+      <button
+        type="button"
+        class="icon"
+        aria-label="Members"
+        title="Members"
+        aria-expanded=${this.membersShown ? 'true' : 'false'}
+        @click=${() => this.dispatchEvent(new Event('toggle-members', { bubbles: true, composed: true }))}
+      >
+        ${icon('people')}
+      </button>`;
   }
 
   /** Puts the cursor where one writes. */

@@ -25,7 +25,7 @@ export class GroupChosen extends Event {
 
 /** Somebody wants to do something that needs a dialog. */
 export class Wish extends Event {
-  readonly wish: 'create' | 'join' | 'account' | 'invite' | 'add' | 'nickname';
+  readonly wish: 'create' | 'join' | 'account' | 'invite' | 'add' | 'nickname' | 'leave';
 
   constructor(wish: Wish['wish']) {
     super('wish', { bubbles: true, composed: true });
@@ -148,6 +148,11 @@ export class GroupList extends LitElement {
 
       .unread .line {
         padding-right: 2.25rem;
+      }
+
+      .out .avatar,
+      .out .name {
+        opacity: 0.6;
       }
 
       .none {
@@ -300,12 +305,12 @@ export class GroupList extends LitElement {
     return html`<li>
       <button
         type="button"
-        class=${group.unread > 0 ? 'unread' : ''}
+        class="${group.unread > 0 ? 'unread' : ''} ${group.out ? 'out' : ''}"
         aria-current=${group.gid === this.openGid ? 'true' : nothing}
         @click=${() => this.dispatchEvent(new GroupChosen(group.gid))}
       >
         ${avatar(group.gid, group.name, 'group')}
-        <bdi class="name">${group.name || unnamed}</bdi>
+        <bdi class="name">${group.name || unnamed}${group.out ? html`<span class="for-readers"> (you are not in it any more)</span>` : nothing}</bdi>
         <time>${group.lastAt === 0 ? '' : shortTime(group.lastAt, Date.now())}</time>
         <bdi class="line">${group.lastLine}</bdi>
         ${

@@ -1,8 +1,8 @@
 // Who is in the group: name, role, fingerprint, and how each can be reached now.
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
-import { customElement, property } from 'lit/decorators.js';
+import { customElement, property, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
-import type { MemberView, Reach } from '../app-state.ts';
+import type { GivenRole, GroupView, MemberView, Reach } from '../app-state.ts';
 import { fingerprintGroups, personName } from '../person-name.ts';
 import { avatar, avatarStyles } from './avatar.ts';
 import { controls } from './control-styles.ts';
@@ -19,9 +19,25 @@ const reaches: Record<Reach, { icon: IconName; text: string }> = {
 
 const roles: Record<MemberView['role'], string> = { owner: 'Owner', admin: 'Admin', member: 'Member', keeper: 'Keeper' };
 
+const roleActions: Record<GivenRole, string> = { owner: 'Make owner', admin: 'Make admin', member: 'Make member' };
+
+/** Somebody wants to change what a member is here, or to remove them. */
+export class MemberWish extends Event {
+  readonly member: MemberView;
+  readonly wish: 'remove' | GivenRole;
+
+  constructor(member: MemberView, wish: MemberWish['wish']) {
+    super('member-wish', { bubbles: true, composed: true });
+    this.member = member;
+    this.wish = wish;
+  }
+}
+
 @customElement('secure-member-list')
 export class MemberList extends LitElement {
-  @property({ attribute: false }) accessor members: MemberView[] = [];
+  @property({ attribute: false }) accessor group: GroupView | undefined;
+  /** The uid of the member whose actions are shown. */
+  @state() private accessor shown: string | undefined;
 
   static override styles = [
     controls,
@@ -86,7 +102,40 @@ export class MemberList extends LitElement {
         overflow-wrap: anywhere;
       }
 
-      li button {
+      .first-line > :first-child {
+        flex: 1;
+      }
+
+      .first-line button {
+        width: 1.875rem;
+        min-height: 1.875rem;
+        margin: -0.25rem -0.25rem -0.25rem 0;
+      }
+
+      .actions {
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0.375rem;
+      }
+
+      .leave {
+        display: grid;
+        gap: 0.5rem;
+        margin-top: 0.5rem;
+        padding: 0.875rem 0.75rem 0;
+        border-top: 1px solid var(--line);
+      }
+
+      button.bad {
+        color: var(--danger);
+      }
+
+      .leave button {
+        justify-self: start;
+      }
+
+      .about > button,
+      .actions button {
         justify-self: start;
         min-height: 1.875rem;
         margin-top: 0.25rem;
@@ -98,13 +147,24 @@ export class MemberList extends LitElement {
   ];
 
   override render() {
+    const { group } = this;
+    if (group === undefined) return nothing;
     return html`<ul>
       ${repeat(
-        this.members,
+        group.members,
         (member) => member.uid,
         (member) => this.#row(member),
       )}
-    </ul>`;
+    </ul>
+    <div class="leave">
+      ${
+        group.mayLeave
+          ? html`<button type="button" class="bad" aria-haspopup="dialog" @click=${() => this.dispatchEvent(new Wish('leave'))}>
+              Leave group
+            </button>`
+          : html`<p class="hint">You are the only owner. Make somebody else an owner before you leave this group.</p>`
+      }
+    </div>`;
   }
 
   #row(member: MemberView): TemplateResult {
@@ -116,6 +176,7 @@ export class MemberList extends LitElement {
         <div class="first-line">
           ${personLabel(member, member.nicknameConfusable)}
           ${member.role === 'member' ? nothing : html`<span class="role">${roles[member.role]}</span>`}
+          ${hasActions(member) ? this.#more(member) : nothing}
         </div>
         ${
           member.own
@@ -131,13 +192,55 @@ export class MemberList extends LitElement {
               </button>`
             : nothing
         }
+        ${this.shown === member.uid && hasActions(member) ? this.#actions(member) : nothing}
       </div>
     </li>`;
   }
+
+  #more(member: MemberView): TemplateResult {
+    const isShown = this.shown === member.uid;
+    return html`<button
+      type="button"
+      class="icon"
+      aria-label="Change ${member.username}"
+      title="Change role, remove"
+      aria-expanded=${isShown ? 'true' : 'false'}
+      @click=${() => {
+        this.shown = isShown ? undefined : member.uid;
+      }}
+    >
+      ${icon('more')}
+    </button>`;
+  }
+
+  #actions(member: MemberView): TemplateResult {
+    const wish = (what: MemberWish['wish']) => () => this.dispatchEvent(new MemberWish(member, what));
+    const { username } = member;
+    return html`<div class="actions">
+      ${member.mayBecome.map(
+        (role) =>
+          html`<button type="button" aria-label="${roleActions[role]}: ${username}" @click=${wish(role)}>${roleActions[role]}</button>`,
+      )}
+      ${
+        member.mayRemove
+          ? html`<button type="button" class="bad" aria-label="Remove ${username}" aria-haspopup="dialog" @click=${wish('remove')}>
+              Remove
+            </button>`
+          : nothing
+      }
+    </div>`;
+  }
+}
+
+function hasActions(member: MemberView): boolean {
+  return member.mayRemove || member.mayBecome.length > 0;
 }
 
 declare global {
   interface HTMLElementTagNameMap {
     'secure-member-list': MemberList;
+  }
+  interface HTMLElementEventMap {
+    'member-wish': MemberWish;
   }
 }
