@@ -99,6 +99,17 @@ export class BrowserPerson {
     await dialog.waitFor({ state: 'hidden' });
   }
 
+  async removes(username: string): Promise<void> {
+    const { page } = this;
+    await page.getByRole('button', { name: 'Members' }).click();
+    await page.getByRole('button', { name: `Change ${username}` }).click();
+    await page.getByRole('button', { name: `Remove ${username}` }).click();
+    const dialog = page.getByRole('dialog', { name: `Remove ${username}?` });
+    await dialog.getByRole('button', { name: `Remove ${username}` }).click();
+    await dialog.waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: 'Close members' }).click();
+  }
+
   async say(text: string): Promise<void> {
     const box = this.page.getByRole('textbox', { name: /^Message to/ });
     await box.fill(text);

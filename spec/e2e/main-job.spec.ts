@@ -1,13 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Gid } from '../../wire/ids.ts';
 import { Member, until } from '../crew.ts';
 import { Gpg } from '../gpg.ts';
 import { BrowserPerson } from './browser-person.ts';
-import { NodeProcess } from './node-process.ts';
+import { freePort, NodeProcess } from './node-process.ts';
 import { RecordingProxy } from './recording-proxy.ts';
 import { secretsOf, traceOf } from './traces.ts';
 
@@ -213,15 +212,6 @@ describe('the main job: four people, three browsers, one terminal, a node that s
     assert.deepEqual(dave.surprises, []);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
 
 async function filesOf(folder: string): Promise<{ name: string; bytes: Buffer }[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

@@ -150,9 +150,12 @@ export class GroupList extends LitElement {
         padding-right: 2.25rem;
       }
 
-      .out .avatar,
-      .out .name {
+      .out .avatar {
         opacity: 0.6;
+      }
+
+      .out .name {
+        color: var(--quiet);
       }
 
       .none {
