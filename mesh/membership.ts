@@ -86,11 +86,11 @@ export class Membership {
     return this.#joining.join;
   }
 
-  /** Logs of groups that this device is in; requests to join that wait go on waiting. */
+  /** Logs of groups that this device is in, or was: what was read there stays. Requests to join that wait go on waiting. */
   async loadLogs(): Promise<GroupLog[]> {
     const logs = await GroupLog.loadAll(this.#needs.logNeeds);
     await this.#joining.load(logs);
-    return logs.filter((log) => this.#isIn(log));
+    return logs.filter((log) => this.#isIn(log) || this.#wasIn(log));
   }
 
   /** What is to be followed besides the groups. */
@@ -243,6 +243,10 @@ export class Membership {
 
   #myRole(state: GroupState): Role {
     return state.members.get(hex(this.#needs.me.uid))?.role ?? roles.none;
+  }
+
+  #wasIn(log: GroupLog): boolean {
+    return log.state()?.formerDevices.has(hex(this.#needs.device().did)) ?? false;
   }
 
   #isIn(log: GroupLog): boolean {
