@@ -1,6 +1,6 @@
 // What simple-peer is given in place of Node's streams, buffers and random bytes.
 import assert from 'node:assert/strict';
-import { Buffer, Duplex, randomBytes } from '../web/adapters/simple-peer-parts.ts';
+import { Buffer, Duplex, randomBytes, withCode } from '../web/adapters/simple-peer-parts.ts';
 
 describe('the parts that simple-peer gets', () => {
   it('keep what came before anybody listened, and give it once, in order', () => {
@@ -30,5 +30,12 @@ describe('the parts that simple-peer gets', () => {
     assert.deepEqual(Buffer.from(Uint8Array.of(1, 2, 3).buffer), Uint8Array.of(1, 2, 3));
     assert.match(randomBytes(4).toString('hex'), /^[0-9a-f]{8}$/);
     assert.notEqual(randomBytes(20).toString('hex'), randomBytes(20).toString('hex'));
+  });
+
+  it('give a code to errors of the browser too, which have another already', () => {
+    const error = new DOMException('closed meanwhile', 'OperationError');
+    assert.equal(withCode(error, 'ERR_DATA_CHANNEL'), error);
+    assert.equal(error.code, 'ERR_DATA_CHANNEL');
+    assert.equal(error.message, 'closed meanwhile');
   });
 });

@@ -9,7 +9,7 @@ const folder = dirname(fileURLToPath(import.meta.url));
 const parts = './adapters/simple-peer-parts.ts';
 const standIns = {
   debug: 'module.exports = () => () => {};',
-  'err-code': 'module.exports = (error, code) => Object.assign(error, { code });',
+  'err-code': `module.exports = require('${parts}').withCode;`,
   'queue-microtask': 'module.exports = (task) => queueMicrotask(task);',
   randombytes: `module.exports = require('${parts}').randomBytes;`,
   'readable-stream': `module.exports = require('${parts}');`,

@@ -48,6 +48,12 @@ describe('people who go, on the screen: two browsers and the real node', functio
     await alice.reads('bob is gone');
     await bob.reads('alice removed bob');
     assert.deepEqual(await bob.texts(), ['see you on Sunday']);
+    await bob.comesBack();
+    await bob.logIn();
+    await bob.seesChat();
+    await bob.opensGroup('Boat');
+    await bob.reads('see you on Sunday');
+    await bob.sees('You were removed from this group.');
     for (const person of [alice, bob]) assert.deepEqual(person.complaints, [], person.name);
   });
 });

@@ -59,3 +59,8 @@ export function randomBytes(length: number): { toString(encoding: 'hex'): string
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return { toString: () => hex(bytes) };
 }
+
+/** Errors of the browser have a code of their own that cannot be assigned to. */
+export function withCode(error: Error, code: string): Error {
+  return Object.defineProperty(error, 'code', { value: code, enumerable: true, configurable: true });
+}
