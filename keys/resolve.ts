@@ -92,6 +92,17 @@ export class OpLog {
     return typeof read === 'string' && read !== 'missing-parents' ? read : undefined;
   }
 
+  /** Whether it would count as the next op, on top of all heads: to be asked before an op of one's own is made known. */
+  judge(op: ReadOp): 'applied' | VoidReason | OpRefusal | 'missing-parents' {
+    const read = this.#read(op, this.#checks.verify);
+    if (typeof read === 'string') return read;
+    if (!('author' in read)) return 'unknown-author';
+    this.#resolve();
+    const before = (this.#tip ?? this.#settled.fold).clone();
+    const { verdict } = attempt(read, { before, mayReuse: false, dag: this.#dag });
+    return typeof verdict === 'string' ? verdict : 'applied';
+  }
+
   /** After all ops. It stays as it is when ops are added later. Throws before the genesis is in. */
   state(): GroupState {
     if (this.#state !== undefined) return this.#state;

@@ -408,6 +408,12 @@ export class GroupLog {
     const { wrap } = this.#ops.state().policy;
     const begun = plan.epoch === 'none' ? undefined : await beginEpoch(this.#needs, facts, plan.epoch, { wrap, parent });
     const op = await signOp({ body: { ...facts, wall: now(), epoch: begun?.epoch }, signer: me.signer });
+    // A void op changes nothing, but its shards would hand out keys: it goes nowhere.
+    const verdict = this.#ops.judge(op);
+    if (verdict !== 'applied') {
+      this.#needs.note(`an entry of ours would be void: ${verdict}`);
+      throw new NodeRefusal('append-refused');
+    }
     const keyAfter = (opId: OpId | undefined) => this.#epochs.at(opId)?.logKey ?? current.logKey;
     const newLogKey = begun?.secrets.logKey;
     const isNewKey = newLogKey !== undefined && !equal(newLogKey, current.logKey);

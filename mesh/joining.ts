@@ -4,6 +4,7 @@ import { rosterTagOf } from '../keys/epoch.ts';
 import { certHashOf } from '../keys/identity.ts';
 import { inviteKeyFromSeed, sealJoinRequest } from '../keys/invite.ts';
 import { makeInviteProof } from '../keys/invite-proof.ts';
+import type { GroupInvite } from '../keys/resolve.ts';
 import { equal, hex } from '../wire/bytes.ts';
 import { decode, encode, numberOf, struct } from '../wire/codec.ts';
 import { roles } from '../wire/group-ops.ts';
@@ -28,7 +29,7 @@ export type JoiningNeeds = {
   me: { uid: Uid; certificate: Uint8Array };
   device(): Device;
   nodeId(): NodeId | undefined;
-  isInGroup(gid: Gid): boolean;
+  knownLog(gid: Gid): GroupLog | undefined;
   /** Whether this device is in, by the log. */
   isIn(log: GroupLog): boolean;
   /** This device is in: make a group of it. */
@@ -47,6 +48,8 @@ export type JoinFailure =
   | 'used'
   | 'revoked'
   | 'expired'
+  /** Made before one was removed. */
+  | 'lapsed'
   | 'not-for-you'
   /** In already, with another device of the same person. */
   | 'other-device'
@@ -133,21 +136,24 @@ export class Joining {
     const nodeId = this.#needs.nodeId();
     if (nodeId === undefined) throw new NodeRefusal('offline');
     if (!equal(nodeId, invite.nodeId)) return this.#failed('wrong-node');
-    if (this.#needs.isInGroup(invite.gid)) return this.#is({ state: 'joined', gid: invite.gid });
+    const known = this.#needs.knownLog(invite.gid);
+    if (known !== undefined && this.#needs.isIn(known)) return this.#is({ state: 'joined', gid: invite.gid });
     this.#is({ state: 'asking', groupName: undefined });
-    const waitedFor = this.pendingLog(invite.gid);
-    const log = waitedFor ?? openLog(logNeeds, invite);
+    // One that was left, or waited for, goes on; a link may bring it a newer key.
+    const here = known ?? this.pendingLog(invite.gid);
+    here?.learnLogKey(invite.logKey);
+    const log = here ?? openLog(logNeeds, invite);
     await log.sync();
     // The link names the genesis and the newest op that its author saw: another log in their place is another group.
     if (log.state() === undefined || !equal(log.gTag, invite.gTag) || !log.ops.has(invite.head)) {
-      if (waitedFor === undefined) await log.erase();
+      if (here === undefined) await log.erase();
       return this.#failed('other-group');
     }
     const pending: Pending = { invite, invitePub: await invitePubOf(invite), log, posted: 0 };
     if (this.#needs.isIn(log)) return this.#enter(pending);
     const failure = this.#failureOf(pending);
     if (failure !== undefined) {
-      if (waitedFor === undefined) await log.erase();
+      if (here === undefined) await log.erase();
       return this.#failed(failure, nameOf(log));
     }
     await this.#keep(pending);
@@ -174,9 +180,19 @@ export class Joining {
     if (state === undefined || found === undefined || inviter === undefined) return 'not-invited';
     if (!equal(found.author, invite.inviter) || inviter.role < state.policy.admit) return 'not-invited';
     if (found.revoked) return 'revoked';
+    if (!this.#isNewerThanRemovals(log, found)) return 'lapsed';
     if (found.forUid !== undefined && !equal(found.forUid, this.#needs.me.uid)) return 'not-for-you';
     if (found.uses >= found.maxUses) return 'used';
     return found.expires <= this.#needs.now() ? 'expired' : undefined;
+  }
+
+  /** A removal that the invite's author did not know of ends it for whoever was removed. */
+  #isNewerThanRemovals({ ops }: GroupLog, { madeBy }: GroupInvite): boolean {
+    for (const { op, verdict } of ops.inOrder()) {
+      const isOurs = op.body.changes.some((change) => change.kind === 'remove' && equal(change.uid, this.#needs.me.uid));
+      if (verdict === 'applied' && isOurs && !ops.isAncestor(op.opId, madeBy)) return false;
+    }
+    return true;
   }
 
   /** Kept before: a crash in between posts it twice, never not at all. What the node does not take now it gets with the next connection. */
@@ -216,7 +232,7 @@ export class Joining {
     const groupName = nameOf(log);
     this.#pending.delete(hex(invite.gid));
     await this.#needs.store.write([forgotten(invite)]);
-    await log.erase();
+    if (this.#needs.knownLog(invite.gid) === undefined) await log.erase();
     this.#failed(failure, groupName);
   }
 

@@ -66,7 +66,7 @@ export class Membership {
     this.#needs = needs;
     this.#joining = new Joining({
       ...needs,
-      isInGroup: (gid) => needs.group(gid) !== undefined,
+      knownLog: (gid) => needs.group(gid)?.log,
       isIn: (log) => this.#isIn(log),
     });
     this.#admission = new Admission({
@@ -224,7 +224,12 @@ export class Membership {
   /** Anybody may write that we are in their group: the log says whether it is so. */
   async #comeIn({ gid, gTag, logKey, opId }: Welcome): Promise<void> {
     const { logNeeds, note } = this.#needs;
-    if (this.#needs.group(gid) !== undefined) return;
+    const known = this.#needs.group(gid);
+    if (known !== undefined) {
+      // Brought back, perhaps: then under a key that came while we were out.
+      known.log.learnLogKey(logKey);
+      return known.log.sync();
+    }
     const waitedFor = this.#joining.pendingLog(gid);
     if (waitedFor !== undefined) {
       // The link's key may be an older one.

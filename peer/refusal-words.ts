@@ -35,6 +35,7 @@ export const joinWords: Record<JoinFailure | 'node', string> = {
   used: 'That link has been used already. Ask for a new one.',
   revoked: 'That link was withdrawn. Ask for a new one.',
   expired: 'That link has expired. Ask for a new one.',
+  lapsed: 'That link is from before you were removed from the group. Ask for a new one.',
   'not-for-you': 'That link is for somebody else.',
   'other-device': 'You are in that group already, with another device. A second device cannot join it yet.',
   gone: 'The node does not have that group.',

@@ -161,4 +161,44 @@ describe('people who go', function () {
     assert.equal(await bob.chat.membership.remove(bob.group(group.gid), carol.account.uid), 'removed');
     assert.equal(await bob.chat.membership.remove(bob.group(group.gid), alice.account.uid), 'not-allowed');
   });
+
+  it('who was removed is brought back by name, under the present keys, and reads what comes from then on', async () => {
+    const { members, group } = await crew('alice', 'bob', 'carol');
+    const [alice, bob, carol] = members;
+    assert.ok(alice && bob && carol);
+    assert.equal(await alice.chat.membership.remove(group, carol.account.uid), 'removed');
+    await until('carol knows', () => !carol.group(group.gid).isIn());
+    await alice.group(group.gid).send({ kind: 'text', text: 'meanwhile' });
+    assert.equal(await alice.chat.membership.add(group, 'carol'), 'added');
+    await until('carol is back', () => carol.group(group.gid).isIn());
+    await linked(members);
+    await alice.group(group.gid).send({ kind: 'text', text: 'welcome back' });
+    await sees(carol, group, 'welcome back');
+    await carol.group(group.gid).send({ kind: 'text', text: 'thank you' });
+    await sees(bob, group, 'thank you');
+    assert.deepEqual(carol.texts(group.gid), ['welcome back', 'thank you']);
+  });
+
+  it('a link from before the removal does not bring the removed one back, nor hand out a key', async () => {
+    const { members, group, fragment } = await crew('alice', 'bob', 'eve');
+    const [alice, bob, eve] = members;
+    assert.ok(alice && bob && eve);
+    assert.equal(await alice.chat.membership.remove(group, eve.account.uid), 'removed');
+    await until('eve knows', () => !eve.group(group.gid).isIn());
+    const size = alice.group(group.gid).log.ops.size;
+    await eve.chat.membership.followLink(fragment);
+    assert.deepEqual(eve.chat.membership.join, { state: 'failed', failure: 'lapsed', groupName: 'Boat' });
+    // A client of hers that asks all the same.
+    await assert.rejects(
+      group.log.commit(async () => ({
+        changes: [
+          { kind: 'add', uid: eve.account.uid, certHash: new Uint8Array(32), role: roles.member, devices: [], proof: undefined },
+          { kind: 'add', uid: bob.account.uid, certHash: new Uint8Array(32), role: roles.member, devices: [], proof: undefined },
+        ],
+        epoch: { ratchet: [{ uid: eve.account.uid, certificate: eve.account.certificate }] },
+      })),
+      /append-refused/,
+    );
+    assert.equal(alice.group(group.gid).log.ops.size, size);
+  });
 });

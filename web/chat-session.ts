@@ -12,7 +12,7 @@ import { fromHex, hex, utf8 } from '../wire/bytes.ts';
 import { decode, encode, numberOf, struct, u64 } from '../wire/codec.ts';
 import { nodeErrors } from '../wire/errors.ts';
 import { roles } from '../wire/group-ops.ts';
-import { asUid, type Uid } from '../wire/ids.ts';
+import { asUid } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { isReadableName } from '../wire/names.ts';
 import { browserClock, browserRandom } from './adapters/browser-clock.ts';
@@ -297,6 +297,7 @@ const joinWords: Record<JoinFailure | 'node', string> = {
   used: 'This invite was used already. Ask for a new one.',
   revoked: 'This invite was taken back. Ask for a new one.',
   expired: 'This invite has expired. Ask for a new one.',
+  lapsed: 'This invite is from before you were removed from the group. Ask for a new one.',
   'not-for-you': 'This invite is for somebody else’s key.',
   'other-device':
     'You are in this group already, with another device. A second device cannot join it yet: go on with the first one.',
