@@ -404,7 +404,7 @@ export class Chat {
 
   #tend(): void {
     this.#tending = this.#parts.clock.after(tendEvery, () => {
-      for (const group of this.groups()) if (group.log.lacksKeys()) this.#run(group.log.sync());
+      for (const group of this.groups()) if (group.log.lacksKeys() || group.log.lacksEntries()) this.#run(group.log.sync());
       this.#tend();
     });
   }

@@ -42,10 +42,11 @@ export type GroupLogFacts = { gid: Gid; gTag: GTag; logKeys: Uint8Array[] };
 const triesMost = 8;
 /** Earlier log keys, of entries that changed it: a group lives through fewer. */
 const logKeysMost = 1024;
-/** Entries that cannot be read yet. */
-const sealedMost = 512;
-/** Entries that came before what they follow. */
-const orphansMost = 256;
+/** Entries that cannot be read yet, or came before what they follow. */
+const unreadMost = 512;
+/** Those are fetched again, in case the node showed us something else than the truth: the pause doubles. */
+const rereadPause = 60_000;
+const longestRereadPause = 60 * 60_000;
 
 const storedLog = struct({
   version: numberOf(1, 1),
@@ -73,9 +74,13 @@ export class GroupLog {
   #nodeHeads: OpId[] = [];
   /** Our genesis while the node does not have it yet. */
   #unsent: ReadOp | undefined;
-  readonly #orphans: ReadOp[] = [];
-  /** Entries under keys that are not here yet, or never will be. */
-  #sealed: LogEntry[] = [];
+  /** Taken into memory and not on disk, because a write failed: they go along with the next. */
+  #unwritten: ReadOp[] = [];
+  /** Entries under keys that are not here yet, or never will be; and those that follow what is not here. */
+  #unread: LogEntry[] = [];
+  /** The first entry that was refused for what stands in it. */
+  #refusedFrom = Number.POSITIVE_INFINITY;
+  #reread: { due: number; pause: number } | undefined;
   #grown: () => void = () => undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
@@ -152,6 +157,11 @@ export class GroupLog {
   /** An epoch of ours whose key could not be had yet: `sync` tries again. */
   lacksKeys(): boolean {
     return this.#epochs.lacksKeys();
+  }
+
+  /** The node has entries on top that could not be read: `sync` looks at them again. */
+  lacksEntries(): boolean {
+    return this.#nodeHeads.some((head) => !this.#ops.has(head));
   }
 
   isSent(): boolean {
@@ -246,13 +256,28 @@ export class GroupLog {
     this.#nodeHeads = stored.nodeHeads;
     // By depth: what an op follows comes before it.
     for (const { value } of await store.range(['op', hex(this.gid)])) this.#ops.addVerifiedBefore(readOp(value));
-    if (stored.lastNo === 0) this.#unsent = this.#ops.get(this.gid);
+    if (stored.nodeHeads.length === 0) this.#unsent = this.#ops.get(this.gid);
     await this.#epochs.load(store);
   }
 
   async #sync(): Promise<void> {
+    const wasUnsent = this.#unsent !== undefined;
     if (this.#unsent !== undefined) await this.#sendGenesis(this.#unsent);
     const before = this.#ops.size;
+    this.#rereadIfDue();
+    const { length: keysBefore } = this.#logKeys;
+    let opened = await this.#readOn();
+    // There was more than could be kept before the key came that leads back to it.
+    if (this.lacksEntries() && this.#unread.length >= unreadMost && this.#logKeys.length > keysBefore) {
+      this.#startOver(0);
+      opened = (await this.#readOn()) || opened;
+    }
+    // Screens say of a group that it is on this device only.
+    if (wasUnsent || opened || this.#ops.size > before) this.#grown();
+  }
+
+  /** To the end of what the node has. Whether keys of an epoch came. */
+  async #readOn(): Promise<boolean> {
     let opened = false;
     for (let page: 'more' | 'end' = 'more'; page === 'more'; ) {
       page = await this.#fetchPage();
@@ -260,17 +285,36 @@ export class GroupLog {
       do opened = (await this.#openEpochs()) || opened;
       while (await this.#readAgain());
     }
-    if (opened || this.#ops.size > before) this.#grown();
+    return opened;
   }
 
-  /** Reads the log from its beginning, for the node's numbers and heads; what we have of it stays. */
+  #rereadIfDue(): void {
+    const now = this.#needs.now();
+    const { due, pause } = this.#reread ?? { due: Number.POSITIVE_INFINITY, pause: rereadPause };
+    if (!this.lacksEntries()) this.#reread = undefined;
+    else if (this.#reread === undefined) this.#reread = { due: now + pause, pause };
+    // The node's time may jump.
+    else if (now >= due || due > now + longestRereadPause) {
+      const longer = Math.min(2 * pause, longestRereadPause);
+      this.#reread = { due: now + longer, pause: longer };
+      const from = Math.min(this.#unread[0]?.no ?? Number.POSITIVE_INFINITY, this.#refusedFrom);
+      this.#startOver(Number.isFinite(from) ? from - 1 : 0);
+    }
+  }
+
+  /** The next page is that after this number; what we have of the log stays. */
+  #startOver(after: number): void {
+    this.#lastNo = after;
+    this.#unread = [];
+  }
+
+  /** Reads the log from its beginning, for the node's numbers and heads. */
   async #fetchAnew(): Promise<void> {
-    this.#lastNo = 0;
+    this.#startOver(0);
     this.#nodeHeads = [];
     await this.#sync();
   }
 
-  /** Store, then memory. */
   async #fetchPage(): Promise<'more' | 'end'> {
     const { line, note } = this.#needs;
     const { entries, more } = await line.request({ type: 'get-log', gTag: this.gTag, after: this.#lastNo });
@@ -284,45 +328,62 @@ export class GroupLog {
     }
     let nodeHeads = this.#nodeHeads;
     for (const { opId, parents } of entries) nodeHeads = withHead(nodeHeads, opId, parents);
-    await this.#take([...this.#sealed, ...entries], { lastNo, nodeHeads });
+    await this.#take([...this.#unread, ...entries], { lastNo, nodeHeads });
     return more === 1 ? 'more' : 'end';
   }
 
   /** Entries that were sealed under a key which has come since. */
   async #readAgain(): Promise<boolean> {
-    const before = this.#sealed.length;
-    if (before > 0) await this.#take(this.#sealed, { lastNo: this.#lastNo, nodeHeads: this.#nodeHeads });
-    return this.#sealed.length < before;
+    const before = this.#unread.length;
+    if (before > 0) await this.#take(this.#unread, { lastNo: this.#lastNo, nodeHeads: this.#nodeHeads });
+    return this.#unread.length < before;
   }
 
-  /** Reads what can be read. Store, then memory. */
+  /**
+   * Reads what can be read, and keeps what the log took. What it refused must not reach the disk: signatures are not checked again
+   * when a kept log is opened.
+   */
   async #take(entries: readonly LogEntry[], after: { lastNo: number; nodeHeads: OpId[] }): Promise<void> {
-    const { store, note } = this.#needs;
     const logKeys = [...this.#logKeys];
-    const ops: ReadOp[] = [];
     const refusals: string[] = [];
-    let sealed = [...entries];
+    let unread = [...entries];
     // An entry that brought a new key leads back to the one before it.
-    for (let left = -1; left !== sealed.length; ) {
-      left = sealed.length;
+    for (let left = -1; left !== unread.length; ) {
+      left = unread.length;
       const next: LogEntry[] = [];
-      for (const entry of sealed) {
-        if (this.#ops.has(entry.opId)) continue;
-        const read = await this.#read(entry, logKeys);
-        if (read === 'sealed') next.push(entry);
-        else if (typeof read === 'string') refusals.push(`${entry.no} ${read}`);
-        else ops.push(read);
+      for (const entry of unread) {
+        const outcome = this.#ops.has(entry.opId) ? 'known' : await this.#takeOne(entry, logKeys);
+        if (outcome === 'not yet') next.push(entry);
+        else if (outcome !== 'added' && outcome !== 'known') {
+          refusals.push(`${entry.no} ${outcome}`);
+          this.#refusedFrom = Math.min(this.#refusedFrom, entry.no);
+        }
       }
-      sealed = next;
+      unread = next;
     }
-    if (refusals.length > 0) note(`${refusals.length} log entries refused, the first: ${refusals[0]}`);
-    sealed = sealed.slice(-sealedMost);
-    await store.write([...ops.map((op) => this.#opChange(op)), this.#logChange({ logKeys, sealed, ...after })]);
-    this.#sealed = sealed;
+    if (refusals.length > 0) this.#needs.note(`${refusals.length} log entries refused, the first: ${refusals[0]}`);
+    unread = unread.slice(-unreadMost);
+    await this.#needs.store.write([
+      ...this.#unwritten.map((op) => this.#opChange(op)),
+      this.#logChange({ logKeys, unread, ...after }),
+    ]);
+    this.#unwritten = [];
+    this.#unread = unread;
     this.#logKeys = logKeys;
     this.#lastNo = after.lastNo;
     this.#nodeHeads = after.nodeHeads;
-    this.#addAll(ops);
+  }
+
+  /** Or what is wrong with it. */
+  async #takeOne(entry: LogEntry, logKeys: Uint8Array[]): Promise<'added' | 'known' | 'not yet' | string> {
+    const op = await this.#read(entry, logKeys);
+    if (op === 'sealed') return 'not yet';
+    if (typeof op === 'string') return op;
+    const outcome = this.#ops.add(op);
+    if (outcome === 'missing-parents') return 'not yet';
+    if (outcome === 'refused') return this.#ops.refusalOf(op) ?? outcome;
+    if (outcome === 'added') this.#unwritten.push(op);
+    return outcome;
   }
 
   /** The op; 'sealed' under a key that is not here; or what is wrong with it. `logKeys` grows by the earlier keys that the entry leads back to. */
@@ -343,20 +404,6 @@ export class GroupLog {
       for (const key of opened.previousKeys)
         if (logKeys.length < logKeysMost && !logKeys.some((known) => equal(known, key))) logKeys.unshift(key);
     return op;
-  }
-
-  /** Also those that waited for one of these. */
-  #addAll(ops: readonly ReadOp[]): void {
-    let waiting = [...this.#orphans.splice(0), ...ops];
-    for (let left = -1; left !== waiting.length; ) {
-      left = waiting.length;
-      waiting = waiting.filter((op) => {
-        const outcome = this.#ops.add(op);
-        if (outcome === 'refused') this.#needs.note(`log entry refused: ${this.#ops.refusalOf(op) ?? outcome}`);
-        return outcome === 'missing-parents';
-      });
-    }
-    this.#orphans.push(...waiting.slice(-orphansMost));
   }
 
   /** All that can be opened now. */
@@ -430,7 +477,12 @@ export class GroupLog {
     // What the node says of its number is believed only where it is the next.
     const lastNo = no === this.#lastNo + 1 ? no : this.#lastNo;
     const nodeHeads = withHead(this.#nodeHeads, op.opId, parents);
-    await store.write([this.#opChange(op), this.#logChange({ lastNo, nodeHeads })]);
+    await store.write([
+      ...this.#unwritten.map((one) => this.#opChange(one)),
+      this.#opChange(op),
+      this.#logChange({ lastNo, nodeHeads }),
+    ]);
+    this.#unwritten = [];
     this.#lastNo = lastNo;
     this.#nodeHeads = nodeHeads;
     if (this.#ops.add(op) !== 'added') throw new Error('the log refuses an op of our own');
@@ -485,9 +537,9 @@ export class GroupLog {
   }
 
   /** The record as it will be with these parts. What cannot be read yet is fetched again after a restart. */
-  #logChange(next: { logKeys?: Uint8Array[]; lastNo?: number; nodeHeads?: OpId[]; sealed?: LogEntry[] } = {}): StoreChange {
-    const now = { logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads, sealed: this.#sealed, ...next };
-    const lastNo = Math.min(now.lastNo, (now.sealed[0]?.no ?? Number.POSITIVE_INFINITY) - 1);
+  #logChange(next: { logKeys?: Uint8Array[]; lastNo?: number; nodeHeads?: OpId[]; unread?: LogEntry[] } = {}): StoreChange {
+    const now = { logKeys: this.#logKeys, lastNo: this.#lastNo, nodeHeads: this.#nodeHeads, unread: this.#unread, ...next };
+    const lastNo = Math.min(now.lastNo, (now.unread[0]?.no ?? Number.POSITIVE_INFINITY) - 1);
     const value = encode(storedLog, { version: 1, gid: this.gid, gTag: this.gTag, ...now, lastNo });
     return { put: ['log', hex(this.gid)], value };
   }

@@ -650,6 +650,17 @@ describe('the screens', function () {
       await page.getByRole('alert').waitFor({ state: 'detached' });
     });
 
+    it('says in full why the node is not tried any more, and tries again when asked', async () => {
+      await open('?scene=chat');
+      const text = 'This device was connected a second time.';
+      await page.evaluate((words) => globalThis.fake.chat({ node: { state: 'stopped', text: words, mayRetry: true } }), text);
+      await page.getByRole('alert').getByText(text).waitFor();
+      await button('Try again').click();
+      assert.ok((await calls()).includes('reconnect'));
+      await page.evaluate((words) => globalThis.fake.chat({ node: { state: 'stopped', text: words, mayRetry: false } }), text);
+      await button('Try again').waitFor({ state: 'detached' });
+    });
+
     it('shows the own fingerprint, changes the theme and locks', async () => {
       await open('?scene=chat');
       await page.getByRole('button', { name: 'Your account' }).click();

@@ -125,6 +125,10 @@ export class FakeController implements Controller {
     this.#signInState({ busy: undefined });
   }
 
+  reconnect(): void {
+    this.calls.push('reconnect');
+  }
+
   lock(): void {
     this.calls.push('lock');
     this.#set({ screen: 'sign-in', accounts: ['alice'], invitedTo: undefined, busy: undefined, problem: undefined });

@@ -19,6 +19,8 @@ export type Forgery = {
   heads?: FrameId[];
   sentAt?: number;
   body?: MessageBody;
+  /** Instead of a body that anybody would read. */
+  rawBody?: Uint8Array;
 };
 
 export async function forge(member: WorldMember, gid: Gid, forgery: Forgery): Promise<Forged> {
@@ -29,7 +31,7 @@ export async function forge(member: WorldMember, gid: Gid, forgery: Forgery): Pr
   if (epoch === undefined || start === undefined) throw new Error(`${member.name} has no keys`);
   let { key } = start;
   for (let i = 0; i < gen; i++) key = mac(key, Uint8Array.of(2));
-  const body = encodeMessageBody(forgery.body ?? { kind: 'text', text });
+  const body = forgery.rawBody ?? encodeMessageBody(forgery.body ?? { kind: 'text', text });
   const sentAt = forgery.sentAt ?? Date.UTC(2026, 0, 1);
   const { bytes, frameId } = await sealFrame({
     chain: { gen, key },

@@ -53,6 +53,8 @@ export class MemoryNode {
   lie: (question: Question, name: string) => NodeMessage | 'nothing' | 'truth' = () => 'truth';
   /** What becomes of a signal on its way; undefined swallows it. */
   carry: (blob: Uint8Array, way: { from: string; to: string }) => Uint8Array | undefined = (blob) => blob;
+  /** What is said in place of each message. */
+  edit: (message: NodeMessage, name: string) => NodeMessage = (message) => message;
   /** What is not said although it is due. */
   mute: (message: NodeMessage, name: string) => boolean = () => false;
   readonly #clock: Clock;
@@ -133,7 +135,7 @@ export class MemoryNode {
       isOnline: false,
       follows: [],
     };
-    scripted.edit = (message) => (this.mute(message, name) ? 'nothing' : message);
+    scripted.edit = (message) => (this.mute(message, name) ? 'nothing' : this.edit(message, name));
     scripted.answer = (question) => this.#answer(guest, question);
     this.#guests.set(name, guest);
     return guest;

@@ -90,7 +90,10 @@ export type GroupView = {
 /** An invite being followed: progress in words, and how it ended. */
 export type JoinView = { state: 'asking' | 'waiting' | 'failed'; groupName: string | undefined; text: string };
 
-export type NodeState = { state: 'connecting' | 'connected' | 'offline'; text: string };
+/** offline: it is tried again by itself; stopped: not before the person acts, if that can help. */
+export type NodeState =
+  | { state: 'connecting' | 'connected' | 'offline'; text: string }
+  | { state: 'stopped'; text: string; mayRetry: boolean };
 
 export type AppState =
   | { screen: 'starting'; text: string }
@@ -135,6 +138,8 @@ export interface Controller {
   useKey(input: { username: string; passphrase: string }): Promise<void>;
   cancelSignIn(): void;
   lock(): void;
+  /** The person asks to try the node again. */
+  reconnect(): void;
 
   openGroup(gid: string): void;
   createGroup(name: string): Promise<void>;

@@ -86,6 +86,10 @@ class BrowserController implements Controller {
     this.#show(this.#signInScreen({}));
   }
 
+  reconnect(): void {
+    this.#session?.reconnect();
+  }
+
   openGroup(gid: string): void {
     this.#session?.openGroup(gid);
   }

@@ -1,7 +1,7 @@
 // One signed-in person in this browser: the engine over the browser's parts, and what the chat screen shows of it.
 import { type KeptAccount, type OpenAccount, pinStore } from '../mesh/accounts.ts';
 import { Chat } from '../mesh/chat.ts';
-import { type ConnectionFailure, explainFailure } from '../mesh/connection-failure.ts';
+import { type ConnectionFailure, explainFailure, whenToRetry } from '../mesh/connection-failure.ts';
 import type { Group } from '../mesh/group.ts';
 import type { AddOutcome, JoinFailure, JoinState } from '../mesh/membership.ts';
 import { NodeRefusal } from '../mesh/node-requests.ts';
@@ -107,6 +107,13 @@ export class ChatSession {
       problem: this.#problem,
       readOnly: undefined,
     };
+  }
+
+  reconnect(): void {
+    const { client } = this.chat;
+    const isHeld = client.state.state === 'offline' && client.state.reason.code === 'too-many-challenges';
+    if (isHeld) void this.#try(() => client.allowMoreChallenges());
+    else client.retry();
   }
 
   openGroup(gid: string): void {
@@ -271,7 +278,7 @@ export class ChatSession {
         return {
           state: 'waiting',
           groupName: join.groupName,
-          text: `You asked to join ${join.groupName}. The first member who is online lets you in; you can close this page meanwhile.`,
+          text: 'You asked to join. The first member who comes online lets you in; you can close this page meanwhile.',
         };
       case 'failed':
         return { state: 'failed', groupName: join.groupName, text: joinWords[join.failure] };
@@ -323,8 +330,11 @@ function nodeWords(state: NodeState): ChatScreen['node'] {
       return { state: 'connected', text: 'Connected' };
     case 'connecting':
       return { state: 'connecting', text: 'Connecting …' };
-    case 'offline':
-      return { state: 'offline', text: explainFailure(state.reason) };
+    case 'offline': {
+      const text = explainFailure(state.reason);
+      if (state.nextTryAt !== undefined) return { state: 'offline', text };
+      return { state: 'stopped', text, mayRetry: whenToRetry(state.reason) !== 'never' };
+    }
     default:
       return state satisfies never;
   }

@@ -3,15 +3,18 @@ import { strict as assert } from 'node:assert';
 import { readDeviceCert, readLockKey } from '../../keys/device.ts';
 import { signingKeyFromSeed } from '../../keys/ed25519.ts';
 import { descriptionHash, linkHash, signLink, verifyLink } from '../../keys/link-confirm.ts';
+import { sealOp } from '../../keys/log-seal.ts';
+import { signOp } from '../../keys/op.ts';
 import { sealSignal } from '../../keys/signal-seal.ts';
 import { Links } from '../../mesh/links.ts';
 import { NodeRefusal } from '../../mesh/node-requests.ts';
 import type { Link } from '../../mesh/ports.ts';
-import { hex } from '../../wire/bytes.ts';
+import { hex, utf8 } from '../../wire/bytes.ts';
 import { encode } from '../../wire/codec.ts';
-import type { Gid } from '../../wire/ids.ts';
+import { type OpBody, roles } from '../../wire/group-ops.ts';
+import { asDid, asFrameId, asOpId, type Did, type FrameId, type Gid } from '../../wire/ids.ts';
 import type { LogEntry, NodeMessage } from '../../wire/node-messages.ts';
-import { peerMessage } from '../../wire/peer-messages.ts';
+import { type PeerMessage, peerMessage } from '../../wire/peer-messages.ts';
 import type { SignalBody } from '../../wire/signal.ts';
 import { asMessage, type Forged, forge, forgeChain } from '../forged-frames.ts';
 import { MeshWorld, type WorldMember } from '../mesh-world.ts';
@@ -130,6 +133,38 @@ describe('attacks on the mesh', function () {
       world.node.lie = () => 'truth';
       await world.during(alice.chat.membership.invite(group, { role: 2, maxUses: 1 }));
       assert.equal(group.log.state()?.invites.size, 1);
+    });
+
+    it('by an entry in another’s name: refused, and still refused after a restart', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      const { log } = eve.group(gid);
+      const body: OpBody = {
+        ...{ gid, parents: log.ops.heads(), depth: 1 + (log.depthOf(log.ops.heads()[0] ?? gid) ?? 0), author: alice.did },
+        ...{ wall: 0, changes: [{ kind: 'set-role', uid: eve.uid, role: roles.owner }], epoch: undefined },
+      };
+      const op = await signOp({ body, signer: await signingKeyFromSeed(eve.device.signSeed) });
+      const { gTag, newestLogKey: logKey } = log;
+      const { heads } = world.node.logOf(gTag);
+      const sealed = await sealOp({ gTag, logKey, op: op.bytes });
+      const append = { gTag, expectedHeads: heads, opId: op.opId, parents: op.body.parents, sealed, shards: [] };
+      world.node.append('nobody', { ...append, appendPub: new Uint8Array(32), nextAppendPub: undefined, retire: 0 });
+      const roleOfEve = () => bob.group(gid).roleOf(eve.uid);
+      await world.clock.advance(5_000);
+      assert.ok(
+        bob.notes.some((note) => note.includes('bad-signature')),
+        bob.notes.join(),
+      );
+      assert.equal(roleOfEve(), roles.member);
+      await bob.close();
+      await world.reopen(bob);
+      await world.clock.advance(5_000);
+      assert.equal(roleOfEve(), roles.member);
+      assert.equal(opsOf(bob, gid), 3);
+      // The others go on above it.
+      await world.during(alice.chat.membership.invite(alice.group(gid), { role: roles.member, maxUses: 1 }));
+      await world.until('bob hears of it', () => opsOf(bob, gid) === 4);
     });
 
     it('by keeping back the group key: the rest goes on, and the key is asked for again', async () => {
@@ -531,7 +566,7 @@ describe('attacks on the mesh', function () {
       const signer = await signingKeyFromSeed(eve.device.signSeed);
       const asked = () => world.node.asked.filter(({ name }) => name === 'alice').length;
       const before = asked();
-      for (let i = 0; i < 100; i++) {
+      for (let i = 0; i < 60; i++) {
         const payload = {
           kind: 'knock',
           nonce: world.random(32),
@@ -638,6 +673,159 @@ describe('attacks on the mesh', function () {
       bobLinks.close();
     });
   });
+
+  describe('by bytes that nobody sends', () => {
+    /** Everybody is as well as before, and nobody was surprised (see afterEach). */
+    async function allIsWell(gid: Gid, members: WorldMember[]): Promise<void> {
+      const [first, ...others] = members;
+      assert.ok(first);
+      await world.until(
+        'they are linked',
+        () => others.every((other) => first.isLinkedWith(other) && other.isLinkedWith(first)),
+        20 * 60_000,
+      );
+      const before = first.texts(gid).length;
+      await say(first, gid, `well ${before}`);
+      await world.until('they read it', () => others.every((other) => other.texts(gid).includes(`well ${before}`)));
+    }
+
+    it('on a link before it is confirmed: it does not open, and the next one does', async () => {
+      const { gid, members } = await crew('alice', 'eve');
+      const [alice, eve] = members;
+      assert.ok(alice && eve);
+      const hostile: ((bytes: Uint8Array) => Uint8Array[])[] = [
+        () => [],
+        (bytes) => [world.random(bytes.length)],
+        (bytes) => [mutated(bytes, world.random)],
+        (bytes) => [bytes.subarray(0, 20)],
+        (bytes) => [bytes, bytes, bytes],
+        () => [new Uint8Array(60_000)],
+        (bytes) => [...Array.from({ length: 30 }, () => new Uint8Array(60_000)), bytes],
+        () => [encode(peerMessage, { type: 'bye' })],
+        (bytes) => [bytes, encode(peerMessage, { type: 'frame', frame: world.random(600) })],
+      ];
+      for (const change of hostile) {
+        let confirming = 0;
+        eve.tap = {
+          incoming: (bytes) => [bytes],
+          outgoing: (bytes) => ((bytes[0] === 0x51 || bytes[0] === 0x52) && confirming++ < 2 ? change(bytes) : [bytes]),
+        };
+        world.network.breakLinks('alice', 'eve');
+        await world.until('it was tried', () => confirming >= 1, 10 * 60_000);
+        await world.clock.advance(15_000);
+        eve.tap = { incoming: (bytes) => [bytes], outgoing: (bytes) => [bytes] };
+        await allIsWell(gid, members);
+      }
+    });
+
+    it('on an open link: it closes, its device is shunned for a minute, and nothing else happens', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      const messages = [new Uint8Array([0x53, 0x00]), encode(peerMessage, { type: 'digest', gid, digest: world.random(16) })];
+      for (let round = 0; round < 8; round++) {
+        await world.until('eve is linked', () => alice.isLinkedWith(eve) && eve.isLinkedWith(alice), 20 * 60_000);
+        const bytes =
+          round % 2 === 0 ? world.random(1 + round * 9) : Uint8Array.of(...(messages[round % 4 === 1 ? 0 : 1] ?? []), round);
+        eve.inject('alice', bytes);
+        await world.until('it is closed', () => !alice.isLinkedWith(eve));
+        const closedAt = world.clock.now();
+        assert.ok(alice.isLinkedWith(bob));
+        await world.until('eve is linked again', () => alice.isLinkedWith(eve), 20 * 60_000);
+        assert.ok(world.clock.now() - closedAt >= 55_000, `${world.clock.now() - closedAt} ms`);
+      }
+      await allIsWell(gid, members);
+    });
+
+    it('messages that say anything: they cost what they are allowed to', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      for (const member of [alice, bob]) await say(member, gid, 'known');
+      await world.clock.advance(5_000);
+      const frames = [alice, bob].flatMap(({ did }) => alice.group(gid).transcript.inRanges(did, [{ from: 1, to: 9 }]));
+      const dids = members.map(({ did }) => did);
+      const sentBefore = alice.traffic.sent;
+      for (let i = 0; i < 400; i++)
+        eve.inject('alice', encode(peerMessage, anyMessage({ random: world.random, gids: [gid], dids, frames })));
+      await world.clock.advance(2_000);
+      assert.ok(alice.traffic.sent - sentBefore < 1_500, `${alice.traffic.sent - sentBefore} messages`);
+      // Thousands of looks into everything are not answered one by one.
+      const before = alice.traffic.sent;
+      for (let i = 0; i < 3_000; i++) eve.inject('alice', encode(peerMessage, { type: 'digest', gid, digest: world.random(16) }));
+      await world.clock.advance(1_000);
+      assert.ok(alice.traffic.sent - before < 1_000, `${alice.traffic.sent - before} answers`);
+      await allIsWell(gid, members);
+    });
+
+    it('frames of a member that hold what nobody can read', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      eve.tap = { outgoing: (bytes) => (bytes[0] === 0x54 ? [] : [bytes]), incoming: (bytes) => [bytes] };
+      const bodies = [
+        ...['', 'null', '[]', '{}', '{"kind":"text"}', '{"kind":"text","text":5}', '{"kind":"nickname","nickname":"\\u202e"}'],
+        ...['{"kind":"receipt","delivered":[["00",1]]}', '{"kind":"receipt","delivered":{}}', '{"kind":"__proto__"}'],
+        `{"kind":"receipt","delivered":[${Array.from({ length: 400 }, (_, i) => `["${hex(world.random(32))}",${i + 1}]`).join()}]}`,
+        JSON.stringify({ kind: 'text', text: 'x'.repeat(17_000) }),
+        '{"kind":"later version","of":"this"}',
+      ].map(utf8);
+      let previous: Forged | undefined;
+      for (const [i, rawBody] of [...bodies, world.random(300)].entries()) {
+        const heads = Array.from({ length: i % 9 }, () => asFrameId(world.random(32)));
+        const at = i === 3 ? Number.MAX_SAFE_INTEGER : i;
+        const forged: Forged = await forge(eve, gid, {
+          ...{ seq: i + 1, rawBody, heads, sentAt: at },
+          ...(previous === undefined ? {} : { previous: previous.frameId }),
+        });
+        previous = forged;
+        eve.inject('alice', asMessage(forged));
+      }
+      await world.until('bob has them', () => bob.group(gid).transcript.top(eve.did) === bodies.length + 1);
+      assert.deepEqual(bob.texts(gid), []);
+      // A key far ahead costs nothing, and does not stop what comes in its place.
+      const far = await forge(eve, gid, { seq: bodies.length + 2, gen: 1_500, ...(previous && { previous: previous.frameId }) });
+      eve.inject('alice', asMessage(far));
+      await allIsWell(gid, [alice, bob]);
+      const order = (member: WorldMember) =>
+        member
+          .group(gid)
+          .transcript.inOrder()
+          .map(({ entry }) => hex(entry.id));
+      assert.deepEqual(order(alice), order(bob));
+    });
+
+    it('from the node: signals, mails, entries, shards and people that were changed', async () => {
+      world = await MeshWorld.of('alice', 'bob', 'carol');
+      const [alice, bob, carol] = world.members;
+      assert.ok(alice && bob && carol);
+      const gid = await world.group(alice, bob);
+      let changed = 0;
+      /** Every other answer is not what it should be. */
+      world.node.edit = (message) => {
+        if (!['log-page', 'mail-page', 'shard', 'found', 'relayed', 'roster', 'conflict'].includes(message.type)) return message;
+        changed += 1;
+        return changed % 2 === 0 ? message : spoiled(message, world.random);
+      };
+      for (let i = 0; i < 12; i++) {
+        await world.during(alice.chat.membership.add(alice.group(gid), 'carol')).catch(onlyRefusals);
+        await world.during(alice.chat.membership.invite(alice.group(gid), { role: 2, maxUses: 1 })).catch(onlyRefusals);
+        world.node.tell('bob', { type: 'mail-came', box: { of: 'person', uid: bob.uid }, no: 1 });
+        world.node.tell('bob', { type: 'relayed', from: alice.did, blob: world.random(600) });
+        world.node.post({ of: 'person', uid: bob.uid }, world.random(900));
+        world.node.post({ of: 'group', gTag: alice.group(gid).log.gTag }, world.random(900));
+        if (i % 4 === 3) world.network.breakLinks('alice', 'bob');
+        await world.clock.advance(15_000);
+      }
+      assert.ok(changed > 60, `${changed}`);
+      world.node.edit = (message) => message;
+      world.node.tell('bob', { type: 'log-grew', gTag: alice.group(gid).log.gTag, no: 99 });
+      await world.until('bob has the log', () => opsOf(bob, gid) === opsOf(alice, gid), 20 * 60_000);
+      await world.during(alice.chat.membership.add(alice.group(gid), 'carol')).catch(onlyRefusals);
+      await world.until('carol is in', () => carol.chat.group(gid) !== undefined, 20 * 60_000);
+      await allIsWell(gid, [alice, bob, carol]);
+    });
+  });
 });
 
 /** The newest lock key of a device, as others have it. */
@@ -653,4 +841,89 @@ function split(description: string): { sdp: string; candidates: string[] } {
   const isCandidate = (line: string) => line.startsWith('a=candidate:');
   const candidates = lines.filter(isCandidate).map((line) => line.slice(2));
   return { sdp: lines.filter((line) => !isCandidate(line)).join('\r\n'), candidates };
+}
+
+function onlyRefusals(error: unknown): void {
+  if (!(error instanceof NodeRefusal)) throw error;
+}
+
+function mutated(bytes: Uint8Array, random: (length: number) => Uint8Array): Uint8Array {
+  const [how = 0, high = 0, low = 0, byte = 0] = random(4);
+  const at = (high * 256 + low) % Math.max(1, bytes.length);
+  if (how % 4 === 0) return bytes.slice(0, at);
+  if (how % 4 === 1) return Uint8Array.of(...bytes, byte);
+  return bytes.map((one, i) => (i === at ? one ^ (1 << (byte % 8)) : one));
+}
+
+/** Every vector of bytes in a message changed a little, so that it still is a message. */
+function spoiled(message: NodeMessage, random: (length: number) => Uint8Array): NodeMessage {
+  const flip = (bytes: Uint8Array) => {
+    const [high = 0, low = 0] = random(2);
+    const at = (high * 256 + low) % Math.max(1, bytes.length);
+    return bytes.map((one, i) => (i === at ? one ^ 0x20 : one));
+  };
+  switch (message.type) {
+    case 'log-page':
+      return { ...message, entries: message.entries.map((entry) => ({ ...entry, sealed: flip(entry.sealed) })) };
+    case 'mail-page':
+      return { ...message, mails: message.mails.map((mail) => ({ ...mail, body: flip(mail.body) })) };
+    case 'shard':
+      return { ...message, shard: flip(message.shard) };
+    case 'relayed':
+      return { ...message, blob: flip(message.blob) };
+    case 'roster':
+      return { ...message, online: Array.from({ length: 50 }, () => asDid(random(32))) };
+    case 'conflict':
+      return { ...message, heads: [asOpId(random(32)), asOpId(random(32))] };
+    case 'found': {
+      const { entry } = message;
+      const [which = 0] = random(1);
+      const { openPgpSignature, body } = entry.claim;
+      if (which % 4 === 0) return { ...message, entry: { ...entry, certificate: flip(entry.certificate) } };
+      if (which % 4 === 1) return { ...message, entry: { ...entry, claim: { body, openPgpSignature: flip(openPgpSignature) } } };
+      if (which % 4 === 2) return { ...message, entry: { ...entry, claim: { body: flip(body), openPgpSignature } } };
+      const devices = entry.devices.map(({ deviceCert, lockKeys }) => ({
+        deviceCert: flip(deviceCert),
+        lockKeys: lockKeys.map(flip),
+      }));
+      return { ...message, entry: { ...entry, devices } };
+    }
+    default:
+      return message;
+  }
+}
+
+/** Well formed, about things that are there or not, with numbers at their ends. */
+function anyMessage(parts: { random: (length: number) => Uint8Array; gids: Gid[]; dids: Did[]; frames: FrameId[] }): PeerMessage {
+  const { random } = parts;
+  const dice = (sides: number) => (random(1)[0] ?? 0) % sides;
+  const oneOf = <T>(known: readonly T[], made: () => T): T => (dice(3) === 0 ? made() : (known[dice(known.length)] ?? made()));
+  const many = <T>(most: number, make: () => T): T[] => Array.from({ length: dice(most) }, make);
+  const gid = oneOf(parts.gids, () => asOpId(random(32)));
+  const frame = () => oneOf(parts.frames, () => asFrameId(random(32)));
+  const did = () => oneOf(parts.dids, () => asDid(random(32)));
+  const number = () => [0, 1, 2, 7, 1_000, 2 ** 32, Number.MAX_SAFE_INTEGER][dice(7)] ?? 0;
+  const ranges = () => many(9, () => ({ from: number(), to: number() }));
+  switch (dice(10)) {
+    case 0:
+      return { type: 'link-groups', tokens: many(33, () => random(16)) };
+    case 1:
+      return { type: 'frame', frame: random(dice(255) * 3) };
+    case 2:
+      return { type: 'have', gid, frames: many(200, frame) };
+    case 3:
+      return { type: 'want', gid, frames: many(200, frame) };
+    case 4:
+      return { type: 'digest', gid, digest: random(16) };
+    case 5:
+      return { type: 'vector', gid, devices: many(60, () => ({ did: did(), ranges: ranges(), top: frame() })) };
+    case 6:
+      return { type: 'want-ranges', gid, devices: many(60, () => ({ did: did(), ranges: ranges() })) };
+    case 7:
+      return { type: 'log-heads', gid, heads: many(9, () => asOpId(random(32))) };
+    case 8:
+      return { type: 'fork', first: random(dice(255) * 2), second: random(dice(255) * 2) };
+    default:
+      return { type: dice(2) === 0 ? 'ping' : 'pong', no: dice(200) };
+  }
 }

@@ -237,6 +237,18 @@ export class ChatScreen extends LitElement {
           </p>`
     }
     ${
+      data.node.state !== 'stopped'
+        ? nothing
+        : html`<p class="note bad" role="alert">
+            ${icon('warning')}<span>${data.node.text}</span>
+            ${
+              data.node.mayRetry
+                ? html`<button type="button" @click=${() => this.controller?.reconnect()}>Try again</button>`
+                : nothing
+            }
+          </p>`
+    }
+    ${
       data.problem === undefined || this.dialog?.dialog === 'ask' || this.dialog?.dialog === 'confirm'
         ? nothing
         : html`<p class="note bad" role="alert">

@@ -150,6 +150,13 @@ export class GroupList extends LitElement {
         padding-right: 2.25rem;
       }
 
+      /* On a small screen it is not beside the list. */
+      @media (max-width: 720px) {
+        li button[aria-current='true']:not(:hover) {
+          background: transparent;
+        }
+      }
+
       .out .avatar {
         opacity: 0.6;
       }
@@ -246,7 +253,8 @@ export class GroupList extends LitElement {
         background: var(--warning);
       }
 
-      .node.offline i {
+      .node.offline i,
+      .node.stopped i {
         border: 1.5px solid var(--danger);
         background: none;
       }

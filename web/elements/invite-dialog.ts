@@ -73,7 +73,9 @@ export class InviteDialog extends DialogElement {
 
   async #make(): Promise<void> {
     this.made = undefined;
-    const [made] = await Promise.all([this.makeLink?.(), import('./qr-picture.ts')]);
+    // The picture is a part of its own, and without it there is still the link.
+    const picture = import('./qr-picture.ts').catch((error: unknown) => console.error(error));
+    const [made] = await Promise.all([this.makeLink?.(), picture]);
     this.made = made;
   }
 }
