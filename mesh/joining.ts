@@ -29,6 +29,8 @@ export type JoiningNeeds = {
   device(): Device;
   nodeId(): NodeId | undefined;
   isInGroup(gid: Gid): boolean;
+  /** Of a group that this device is or was in. */
+  knownLog(gid: Gid): GroupLog | undefined;
   /** Whether this device is in, by the log. */
   isIn(log: GroupLog): boolean;
   /** This device is in: make a group of it. */
@@ -135,8 +137,9 @@ export class Joining {
     if (!equal(nodeId, invite.nodeId)) return this.#failed('wrong-node');
     if (this.#needs.isInGroup(invite.gid)) return this.#is({ state: 'joined', gid: invite.gid });
     this.#is({ state: 'asking', groupName: undefined });
-    const waitedFor = this.pendingLog(invite.gid);
+    const waitedFor = this.pendingLog(invite.gid) ?? this.#needs.knownLog(invite.gid);
     const log = waitedFor ?? openLog(logNeeds, invite);
+    log.learnLogKey(invite.logKey);
     await log.sync();
     // The link names the genesis and the newest op that its author saw: another log in their place is another group.
     if (log.state() === undefined || !equal(log.gTag, invite.gTag) || !log.ops.has(invite.head)) {
@@ -216,7 +219,7 @@ export class Joining {
     const groupName = nameOf(log);
     this.#pending.delete(hex(invite.gid));
     await this.#needs.store.write([forgotten(invite)]);
-    await log.erase();
+    if (this.#needs.knownLog(invite.gid) === undefined) await log.erase();
     this.#failed(failure, groupName);
   }
 

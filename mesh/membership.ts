@@ -66,7 +66,8 @@ export class Membership {
     this.#needs = needs;
     this.#joining = new Joining({
       ...needs,
-      isInGroup: (gid) => needs.group(gid) !== undefined,
+      isInGroup: (gid) => needs.group(gid)?.isIn() ?? false,
+      knownLog: (gid) => needs.group(gid)?.log,
       isIn: (log) => this.#isIn(log),
     });
     this.#admission = new Admission({
@@ -90,7 +91,7 @@ export class Membership {
   async loadLogs(): Promise<GroupLog[]> {
     const logs = await GroupLog.loadAll(this.#needs.logNeeds);
     await this.#joining.load(logs);
-    return logs.filter((log) => this.#isIn(log));
+    return logs.filter((log) => this.#wasIn(log));
   }
 
   /** What is to be followed besides the groups. */
@@ -102,7 +103,7 @@ export class Membership {
   connected(): void {
     this.#needs.run(this.#welcomes.read());
     this.#needs.run(this.#welcomes.send());
-    this.#admission.connected(this.#needs.groups());
+    this.#admission.connected(this.#needs.groups().filter((group) => group.isIn()));
   }
 
   /** Kept here at once; the node learns of it when it is there. */
@@ -224,11 +225,13 @@ export class Membership {
   /** Anybody may write that we are in their group: the log says whether it is so. */
   async #comeIn({ gid, gTag, logKey, opId }: Welcome): Promise<void> {
     const { logNeeds, note } = this.#needs;
-    if (this.#needs.group(gid) !== undefined) return;
-    const waitedFor = this.#joining.pendingLog(gid);
+    const known = this.#needs.group(gid);
+    if (known?.isIn() === true) return;
+    const waitedFor = this.#joining.pendingLog(gid) ?? known?.log;
     if (waitedFor !== undefined) {
-      // The link's key may be an older one.
+      // The key that we have may be an older one.
       waitedFor.learnLogKey(logKey);
+      await waitedFor.sync();
       return this.#joining.logGrew(waitedFor.gTag);
     }
     if (this.#needs.groups().length >= limits.groupsPerAccount) return note('no room for another group');
@@ -243,6 +246,11 @@ export class Membership {
 
   #myRole(state: GroupState): Role {
     return state.members.get(hex(this.#needs.me.uid))?.role ?? roles.none;
+  }
+
+  /** What somebody could read when they were put out they go on reading. */
+  #wasIn(log: GroupLog): boolean {
+    return this.#isIn(log) || (log.state()?.formerDevices.has(hex(this.#needs.device().did)) ?? false);
   }
 
   #isIn(log: GroupLog): boolean {
