@@ -405,6 +405,7 @@ export class Chat {
   #tend(): void {
     this.#tending = this.#parts.clock.after(tendEvery, () => {
       for (const group of this.groups()) if (group.log.lacksKeys() || group.log.lacksEntries()) this.#run(group.log.sync());
+      for (const group of this.groups()) this.membership.grew(group);
       this.#tend();
     });
   }

@@ -60,6 +60,9 @@ const storedLog = struct({
   nodeHeads: list8(opIdCodec, limits.opParents),
 });
 
+/** Of a removed device: in which depth that was said, and the last number that counts. */
+type Frontier = { readonly depth: number; readonly seq: number };
+
 const zeros = asOpId(new Uint8Array(32));
 
 export class GroupLog {
@@ -70,6 +73,7 @@ export class GroupLog {
   readonly #ops = new OpLog();
   readonly #epochs: Epochs;
   #logKeys: Uint8Array[];
+  #saidKey: Uint8Array | undefined;
   #lastNo = 0;
   #nodeHeads: OpId[] = [];
   /** Our genesis while the node does not have it yet. */
@@ -81,6 +85,7 @@ export class GroupLog {
   /** The first entry that was refused for what stands in it. */
   #refusedFrom = Number.POSITIVE_INFINITY;
   #reread: { due: number; pause: number } | undefined;
+  #frontiers: { of: GroupState | undefined; byDevice: ReadonlyMap<string, readonly Frontier[]> } | undefined;
   #grown: () => void = () => undefined;
 
   private constructor(needs: GroupLogNeeds, facts: GroupLogFacts) {
@@ -149,9 +154,9 @@ export class GroupLog {
     return this.#logKeys;
   }
 
-  /** A newer key than the one this log was opened with; kept with the next entry that it opens. */
+  /** Somebody says that this is a newer key: tried with the others until the next is said, and kept once it has opened something. */
   learnLogKey(logKey: Uint8Array): void {
-    if (!this.#logKeys.some((known) => equal(known, logKey))) this.#logKeys = [...this.#logKeys, logKey].slice(-logKeysMost);
+    this.#saidKey = logKey;
   }
 
   /** An epoch of ours whose key could not be had yet: `sync` tries again. */
@@ -190,17 +195,27 @@ export class GroupLog {
 
   /** The last number of that device that counts in an epoch: what a removed device sent beyond it was sent too late. */
   frontierOf(did: Did, epochId: OpId): number {
+    const named = this.#frontiersNow().get(hex(did));
+    if (named === undefined) return Number.POSITIVE_INFINITY;
     const begun = this.depthOf(epochId) ?? 0;
-    const limits = (this.state()?.epochs ?? []).flatMap(({ opId, depth }) => {
-      if (depth <= begun) return [];
-      return (
-        this.#ops
-          .get(opId)
-          ?.body.epoch?.frontier.filter((one) => equal(one.did, did))
-          .map(({ seq }) => seq) ?? []
-      );
-    });
-    return limits.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...limits);
+    const later = named.filter(({ depth }) => depth > begun).map(({ seq }) => seq);
+    return later.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...later);
+  }
+
+  /** Devices that an epoch in force names as removed, in hex. */
+  removedDevices(): Iterable<string> {
+    return this.#frontiersNow().keys();
+  }
+
+  #frontiersNow(): ReadonlyMap<string, readonly Frontier[]> {
+    const state = this.state();
+    if (this.#frontiers?.of === state) return this.#frontiers?.byDevice ?? new Map();
+    const byDevice = new Map<string, Frontier[]>();
+    for (const { opId, depth } of state?.epochs ?? [])
+      for (const { did, seq } of this.#ops.get(opId)?.body.epoch?.frontier ?? [])
+        byDevice.set(hex(did), [...(byDevice.get(hex(did)) ?? []), { depth, seq }]);
+    this.#frontiers = { of: state, byDevice };
+    return byDevice;
   }
 
   depthOf(opId: OpId): number | undefined {
@@ -388,8 +403,11 @@ export class GroupLog {
 
   /** The op; 'sealed' under a key that is not here; or what is wrong with it. `logKeys` grows by the earlier keys that the entry leads back to. */
   async #read(entry: LogEntry, logKeys: Uint8Array[]): Promise<ReadOp | string> {
-    const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: [...logKeys].reverse(), sealed: entry.sealed });
+    const said = this.#saidKey === undefined ? [] : [this.#saidKey];
+    const keys = [...said, ...[...logKeys].reverse()];
+    const opened = await openOp({ gTag: this.gTag, opId: entry.opId, logKeys: keys, sealed: entry.sealed });
     if (opened === undefined) return 'sealed';
+    if (logKeys.length < logKeysMost && !logKeys.some((known) => equal(known, opened.logKey))) logKeys.push(opened.logKey);
     let op: ReadOp;
     try {
       op = readOp(opened.op);

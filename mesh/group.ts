@@ -135,6 +135,7 @@ export class Group {
 
   /** The log went on: what waited for it may now be understood. */
   async logChanged(): Promise<void> {
+    await this.#turns.take(async () => this.#dropBeyondFrontiers());
     for (const { read, from } of this.#waiting.takeAll()) await this.receive(read, from);
     this.#needs.changed();
   }
@@ -219,7 +220,7 @@ export class Group {
 
   /** Whether it is such a device. */
   hasDevice(did: Did): boolean {
-    if (equal(did, this.#needs.me.did)) return false;
+    if (equal(did, this.#needs.me.did) || !this.isIn()) return false;
     const name = hex(did);
     for (const { role, devices } of this.log.state()?.members.values() ?? [])
       if (role >= roles.member && devices.has(name)) return true;
@@ -328,6 +329,13 @@ export class Group {
     }
     const kept = earliest && (await this.frameBytes(earliest.other));
     return earliest && kept && { did, seq: earliest.seq, frames: [kept, read.bytes] };
+  }
+
+  /** What a removed device had sent beyond what its remover saw counts nowhere, also where it came in time. */
+  #dropBeyondFrontiers(): void {
+    const removed = new Set(this.log.removedDevices());
+    if (removed.size === 0) return;
+    this.transcript.drop(({ did, seq, epochId }) => removed.has(hex(did)) && seq > this.log.frontierOf(did, epochId));
   }
 
   /** What the device wrote from there on is taken back here, and wherever the proof comes: in the same place everywhere. */
@@ -512,7 +520,7 @@ export class Group {
     const heads: FrameId[] = [];
     for (let at = 0; at + 32 <= stored.heads.length; at += 32) heads.push(asFrameId(stored.heads.slice(at, at + 32)));
     const { did, seq, gen, previous, epochId } = frame;
-    if (seq >= this.#forks.frozenFrom(did)) return;
+    if (seq >= this.#forks.frozenFrom(did) || seq > this.log.frontierOf(asDid(did), epochId)) return;
     const body = stored.body === undefined ? undefined : bodyOrNothing(stored.body);
     const entry = this.#entryOf({
       id: frameId,

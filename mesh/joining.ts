@@ -29,6 +29,7 @@ export type JoiningNeeds = {
   me: { uid: Uid; certificate: Uint8Array };
   device(): Device;
   nodeId(): NodeId | undefined;
+  /** Of a group that this device is or was in. */
   knownLog(gid: Gid): GroupLog | undefined;
   /** Whether this device is in, by the log. */
   isIn(log: GroupLog): boolean;
@@ -139,10 +140,9 @@ export class Joining {
     const known = this.#needs.knownLog(invite.gid);
     if (known !== undefined && this.#needs.isIn(known)) return this.#is({ state: 'joined', gid: invite.gid });
     this.#is({ state: 'asking', groupName: undefined });
-    // One that was left, or waited for, goes on; a link may bring it a newer key.
-    const here = known ?? this.pendingLog(invite.gid);
-    here?.learnLogKey(invite.logKey);
+    const here = this.pendingLog(invite.gid) ?? known;
     const log = here ?? openLog(logNeeds, invite);
+    log.learnLogKey(invite.logKey);
     await log.sync();
     // The link names the genesis and the newest op that its author saw: another log in their place is another group.
     if (log.state() === undefined || !equal(log.gTag, invite.gTag) || !log.ops.has(invite.head)) {

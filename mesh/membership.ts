@@ -90,7 +90,7 @@ export class Membership {
   async loadLogs(): Promise<GroupLog[]> {
     const logs = await GroupLog.loadAll(this.#needs.logNeeds);
     await this.#joining.load(logs);
-    return logs.filter((log) => this.#isIn(log) || this.#wasIn(log));
+    return logs.filter((log) => this.#wasIn(log));
   }
 
   /** What is to be followed besides the groups. */
@@ -102,7 +102,7 @@ export class Membership {
   connected(): void {
     this.#needs.run(this.#welcomes.read());
     this.#needs.run(this.#welcomes.send());
-    this.#admission.connected(this.#needs.groups());
+    this.#admission.connected(this.#needs.groups().filter((group) => group.isIn()));
   }
 
   /** Kept here at once; the node learns of it when it is there. */
@@ -225,15 +225,12 @@ export class Membership {
   async #comeIn({ gid, gTag, logKey, opId }: Welcome): Promise<void> {
     const { logNeeds, note } = this.#needs;
     const known = this.#needs.group(gid);
-    if (known !== undefined) {
-      // Brought back, perhaps: then under a key that came while we were out.
-      known.log.learnLogKey(logKey);
-      return known.log.sync();
-    }
-    const waitedFor = this.#joining.pendingLog(gid);
+    if (known?.isIn() === true) return;
+    const waitedFor = this.#joining.pendingLog(gid) ?? known?.log;
     if (waitedFor !== undefined) {
-      // The link's key may be an older one.
+      // The key that we have may be an older one.
       waitedFor.learnLogKey(logKey);
+      await waitedFor.sync();
       return this.#joining.logGrew(waitedFor.gTag);
     }
     if (this.#needs.groups().length >= limits.groupsPerAccount) return note('no room for another group');
@@ -250,8 +247,9 @@ export class Membership {
     return state.members.get(hex(this.#needs.me.uid))?.role ?? roles.none;
   }
 
+  /** What somebody could read when they were put out they go on reading. */
   #wasIn(log: GroupLog): boolean {
-    return log.state()?.formerDevices.has(hex(this.#needs.device().did)) ?? false;
+    return this.#isIn(log) || (log.state()?.formerDevices.has(hex(this.#needs.device().did)) ?? false);
   }
 
   #isIn(log: GroupLog): boolean {

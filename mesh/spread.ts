@@ -186,7 +186,8 @@ export class Spread {
   }
 
   *#inGroup(group: Group): Iterable<Neighbour> {
-    for (const neighbour of this.#neighbours.values()) if (neighbour.groups.has(hex(group.gid))) yield neighbour;
+    for (const neighbour of this.#neighbours.values())
+      if (neighbour.groups.has(hex(group.gid)) && group.hasDevice(neighbour.did)) yield neighbour;
   }
 
   #announceTo({ did, hashOfLink, role }: Neighbour): void {

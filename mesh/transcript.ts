@@ -136,7 +136,13 @@ export class Transcript {
 
   /** Takes out what that device wrote from this number on, as if it had never come. */
   dropFrom(did: Did, seq: number): void {
-    const kept = [...this.#placed.values()].filter(({ entry }) => !equal(entry.did, did) || entry.seq < seq);
+    this.drop((entry) => equal(entry.did, did) && entry.seq >= seq);
+  }
+
+  /** As if these had never come. */
+  drop(isOut: (entry: TranscriptEntry) => boolean): void {
+    const kept = [...this.#placed.values()].filter(({ entry }) => !isOut(entry));
+    if (kept.length === this.#placed.size) return;
     for (const all of [this.#placed, this.#authors, this.#followers]) all.clear();
     this.#version += 1;
     this.#order.length = 0;

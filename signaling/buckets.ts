@@ -23,6 +23,11 @@ export class Bucket {
     }
     return Math.ceil(((1 - this.#tokens) * 1000) / rate.perSecond);
   }
+
+  /** Takes more, there or not: the next `take` waits for it. */
+  spend(tokens: number): void {
+    this.#tokens -= tokens;
+  }
 }
 
 /** More names than have something to wait for at once; the longest unused goes first. */
@@ -39,6 +44,11 @@ export class Buckets {
 
   /** As Bucket.take. */
   take(name: string, now: number): number {
+    return this.of(name, now).take(this.#rate, now);
+  }
+
+  /** For one who comes back often: the bucket is the same for all who hold it. */
+  of(name: string, now: number): Bucket {
     const bucket = this.#buckets.get(name) ?? new Bucket(this.#rate.burst, now);
     // A Map keeps the order of insertion: the one used last stands last.
     this.#buckets.delete(name);
@@ -47,6 +57,6 @@ export class Buckets {
       const [longestUnused] = this.#buckets.keys();
       if (longestUnused !== undefined) this.#buckets.delete(longestUnused);
     }
-    return bucket.take(this.#rate, now);
+    return bucket;
   }
 }

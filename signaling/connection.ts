@@ -4,9 +4,10 @@ import { type NodeErrorCode, nodeErrors } from '../wire/errors.ts';
 import { limits } from '../wire/limits.ts';
 import { type ClientMessage, clientMessage, nodeMessage } from '../wire/node-messages.ts';
 import { WireRefusal } from '../wire/refusal.ts';
-import { Bucket } from './buckets.ts';
+import { Bucket, type Buckets } from './buckets.ts';
 import type { Challenges, Ticket } from './challenges.ts';
 import type { NodeClock } from './clock.ts';
+import { bytesPerTurn, requestCosts, toldPerTurn } from './costs.ts';
 import type { Happenings } from './happenings.ts';
 import type { NodeLimits } from './limits.ts';
 import { Member } from './member.ts';
@@ -40,6 +41,8 @@ export type ConnectionParts = {
   happenings: Happenings;
   limits: NodeLimits;
   clock: NodeClock;
+  /** By person: what all their connections take together. */
+  turns: Buckets;
   /** The connection has logged in: it is no stranger any more. */
   joined(connection: Connection): void;
 };
@@ -60,7 +63,8 @@ export class Connection {
   readonly #parts: ConnectionParts;
   readonly #socket: ClientSocket;
   readonly #address: string | undefined;
-  readonly #bucket: Bucket;
+  /** Its own, and that of the person from when on they are known. */
+  #bucket: Bucket;
   #state: State;
   /** Messages behind the one that is being worked on; undefined when nothing is. */
   #waiting: Uint8Array[] | undefined;
@@ -272,10 +276,12 @@ export class Connection {
     if (this.#state.step !== 'closed') this.#join(answer, clock.now() - now);
   }
 
-  #join({ nodeAuth, purpose, uid, did, username }: SignedIn, ms: number): void {
-    const { presence, happenings, joined } = this.#parts;
+  #join({ nodeAuth, purpose, uid, did, username, gone }: SignedIn, ms: number): void {
+    const { presence, happenings, turns, clock, joined } = this.#parts;
     const member = new Member(this, { person: keyOf(uid), device: keyOf(did), username });
     this.#state = { step: 'joined', member };
+    this.#bucket = turns.of(member.person, clock.now());
+    presence.expel(gone);
     presence.join(member);
     joined(this);
     this.push(encode(nodeMessage, { type: 'node-auth', ...nodeAuth }));
@@ -317,7 +323,9 @@ export class Connection {
       this.closed();
       return;
     }
-    const { message: answer, why } = await this.#parts.requests.answer(member, message, (part) => this.#send(part));
+    this.#bucket.spend(requestCosts[message.type] + Math.floor(bytes.length / bytesPerTurn));
+    const { message: answer, why, told = 0 } = await this.#parts.requests.answer(member, message, (part) => this.#send(part));
+    this.#bucket.spend(Math.floor(told / toldPerTurn));
     if (answer.type === 'refused') this.#note(member, { type: message.type, code: answer.code, why });
     await this.#send(encode(nodeMessage, answer));
   }
@@ -330,6 +338,7 @@ export class Connection {
 
   /** A large answer is on its way before the next request is read. */
   async #send(message: Uint8Array): Promise<void> {
+    this.#bucket.spend(Math.floor(message.length / bytesPerTurn));
     if (message.length < this.#parts.limits.largeAnswerBytes) {
       this.push(message);
       return;

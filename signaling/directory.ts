@@ -124,8 +124,9 @@ export class Directory {
     return revoked ? undefined : { account, device: { did, signPub: body.signPub, deviceCert: stored.deviceCert } };
   }
 
-  /** Keeps a checked device, or its renewed certificate. Expired ones make room first, then the one certified longest ago. */
-  async keepDevice(uid: Uid, { did, deviceCert }: NewDevice, now: number): Promise<void> {
+  /** Keeps a checked device, or its renewed certificate. Expired ones make room first, then the one certified longest ago: resolves with those that went. */
+  async keepDevice(uid: Uid, { did, deviceCert }: NewDevice, now: number): Promise<Did[]> {
+    let gone: Did[] = [];
     await this.#store.changeDevices(uid, (devices) => {
       const known = devices.find((one) => equal(one.did, did));
       if (known !== undefined && bodyOf(known).createdAt > bodyOf({ deviceCert }).createdAt) return undefined;
@@ -133,8 +134,10 @@ export class Directory {
         .filter((one) => !equal(one.did, did) && isLive(bodyOf(one), now))
         .sort((a, b) => bodyOf(a).createdAt - bodyOf(b).createdAt || compare(a.did, b.did))
         .slice(-(limits.directoryDevices - 1));
+      gone = devices.filter((one) => one !== known && !others.includes(one)).map((one) => one.did);
       return [...others, { did, deviceCert, lockKeys: known?.lockKeys ?? [] }];
     });
+    return gone;
   }
 
   /** The newest few are kept. */

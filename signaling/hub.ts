@@ -74,6 +74,7 @@ export class Hub {
         happenings,
         nameLookUps: perHour(own.nameLookUpsPerHour),
         uidLookUps: perHour(own.uidLookUpsPerHour),
+        certificates: perHour(own.certificatesPerHour),
         clock,
       }),
       presence,
@@ -81,6 +82,7 @@ export class Hub {
       happenings,
       limits: own,
       clock,
+      turns: new Buckets({ perSecond: own.requestsPerSecond, burst: own.requestsBurst }),
       joined: (connection) => this.#strangers.delete(connection),
     };
     this.#stops = [

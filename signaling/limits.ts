@@ -20,7 +20,7 @@ export const nodeLimits = {
   missedHeartbeats: 2,
   /** Challenges waiting for their answer; those by hand, which live 20 times as long, may take half. */
   challenges: 2_000,
-  /** Requests of one socket. Above that its messages wait, they are not refused. */
+  /** Turns of one account (signaling/costs.ts); a message takes at least one. Above that its messages wait, they are not refused. */
   requestsPerSecond: 50,
   requestsBurst: 200,
   /** Full logins and registrations of one address: each costs OpenPGP work. */
@@ -30,6 +30,8 @@ export const nodeLimits = {
   nameLookUpsPerHour: 30,
   /** Of one account: each member of the largest group, and again. */
   uidLookUpsPerHour: 3_000,
+  /** Of one account: each may cost half a second. */
+  certificatesPerHour: 12,
   /** Unread by one client; then it is cut off. Holds the largest answer several times. */
   outgoingBytes: 1024 * KiB,
   /** Of those, what relays may make up: sixteen of the largest. Above that their senders are told to wait. */

@@ -42,7 +42,7 @@ export class Member implements Attendee {
     return this.#line.offer(message, written);
   }
 
-  replaced(): void {
-    this.#line.end('replaced');
+  end(code: 'replaced' | 'device-refused'): void {
+    this.#line.end(code);
   }
 }

@@ -1,6 +1,6 @@
 // Who is online, who of them follows which group, and whom to tell. In memory only.
 import { encode } from '../wire/codec.ts';
-import { asDid, asRosterTag, type GTag, type RosterTag } from '../wire/ids.ts';
+import { asDid, asRosterTag, type Did, type GTag, type RosterTag } from '../wire/ids.ts';
 import { limits } from '../wire/limits.ts';
 import { type Mailbox, nodeMessage } from '../wire/node-messages.ts';
 
@@ -16,8 +16,8 @@ export interface Attendee {
   push(message: Uint8Array, written?: () => void): 'sent' | 'closed';
   /** Sends what another client wants to say; 'full' while much is unread. */
   offer(message: Uint8Array, written: () => void): 'sent' | 'closed' | 'full';
-  /** Another socket of the same device has taken its place. */
-  replaced(): void;
+  /** 'replaced': another socket of the same device has taken its place. 'device-refused': the device is not known any more. */
+  end(code: 'replaced' | 'device-refused'): void;
 }
 
 /** As keys. */
@@ -50,7 +50,7 @@ export class Presence {
     if (older !== undefined) this.leave(older);
     this.#devices.set(device, attendee);
     this.#persons.set(person, [...(this.#persons.get(person) ?? []), attendee]);
-    older?.replaced();
+    older?.end('replaced');
   }
 
   /** Harmless for one who has left. */
@@ -64,38 +64,48 @@ export class Presence {
     else this.#persons.delete(person);
   }
 
+  /** Of devices that are not known any more. */
+  expel(dids: readonly Did[]): void {
+    for (const did of dids) this.#devices.get(keyOf(did))?.end('device-refused');
+  }
+
   find(device: string): Attendee | undefined {
     return this.#devices.get(device);
   }
 
-  /** Replaces what the attendee follows, tells the others, and gives the rosters that it is to be sent, one message each. */
-  follow(attendee: Attendee, groups: { gTag: GTag; rosterTag: RosterTag }[]): Uint8Array[] {
+  /** Replaces what the attendee follows, tells the others, and gives the rosters that it is to be sent, one message each. `told`: how often others were. */
+  follow(attendee: Attendee, groups: { gTag: GTag; rosterTag: RosterTag }[]): { rosters: Iterable<Uint8Array>; told: number } {
     const logs = [...new Set(groups.map(({ gTag }) => keyOf(gTag)))];
     const tags = new Map(groups.map(({ rosterTag }) => [keyOf(rosterTag), rosterTag]));
     const before = new Set(attendee.follows?.rosters);
-    this.#unfollow(attendee, { logs, rosters: [...tags.keys()] });
+    let told = this.#unfollow(attendee, { logs, rosters: [...tags.keys()] });
     attendee.follows = { logs, rosters: [...tags.keys()] };
 
     for (const log of logs) add(this.#logs, log, attendee);
     for (const roster of tags.keys()) {
       add(this.#rosters, roster, attendee);
-      if (!before.has(roster)) this.#announce(roster, attendee, 1);
+      if (!before.has(roster)) told += this.#announce(roster, attendee, 1);
     }
-    return [...tags].map(([roster, rosterTag]) => {
+    return { rosters: this.#rostersFor(attendee, tags), told };
+  }
+
+  /** One by one: 200 large rosters at once would be 50 MB. */
+  *#rostersFor(attendee: Attendee, tags: ReadonlyMap<string, RosterTag>): Generator<Uint8Array> {
+    for (const [roster, rosterTag] of tags) {
       const others = [...(this.#rosters.get(roster) ?? [])].filter((one) => one !== attendee);
       const online = others.slice(0, limits.rosterDevices).map(({ device }) => asDid(bytesOf(device)));
-      return encode(nodeMessage, { type: 'roster', rosterTag, online });
-    });
+      yield encode(nodeMessage, { type: 'roster', rosterTag, online });
+    }
   }
 
-  logGrew(gTag: GTag, no: number, by: Attendee): void {
-    const message = encode(nodeMessage, { type: 'log-grew', gTag, no });
-    for (const follower of this.#logs.get(keyOf(gTag)) ?? []) if (follower !== by) follower.push(message);
+  /** How many were told. */
+  logGrew(gTag: GTag, no: number, by: Attendee): number {
+    return tell(this.#logs.get(keyOf(gTag)) ?? [], by, encode(nodeMessage, { type: 'log-grew', gTag, no }));
   }
 
-  mailCame(box: Mailbox, no: number): void {
-    const message = encode(nodeMessage, { type: 'mail-came', box, no });
-    for (const reader of this.#readersOf(box)) reader.push(message);
+  /** How many were told. */
+  mailCame(box: Mailbox, no: number): number {
+    return tell(this.#readersOf(box), undefined, encode(nodeMessage, { type: 'mail-came', box, no }));
   }
 
   #readersOf(box: Mailbox): Iterable<Attendee> {
@@ -113,23 +123,35 @@ export class Presence {
     }
   }
 
-  #unfollow(attendee: Attendee, kept: Follows): void {
+  #unfollow(attendee: Attendee, kept: Follows): number {
+    let told = 0;
     for (const log of attendee.follows?.logs ?? []) if (!kept.logs.includes(log)) remove(this.#logs, log, attendee);
     for (const roster of attendee.follows?.rosters ?? []) {
       if (kept.rosters.includes(roster)) continue;
       remove(this.#rosters, roster, attendee);
-      this.#announce(roster, attendee, 0);
+      told += this.#announce(roster, attendee, 0);
     }
     attendee.follows = undefined;
+    return told;
   }
 
-  #announce(roster: string, attendee: Attendee, online: 0 | 1): void {
+  #announce(roster: string, attendee: Attendee, online: 0 | 1): number {
     const others = this.#rosters.get(roster);
-    if (others === undefined) return;
+    if (others === undefined) return 0;
     const rosterTag = asRosterTag(bytesOf(roster));
     const message = encode(nodeMessage, { type: 'presence', rosterTag, did: asDid(bytesOf(attendee.device)), online });
-    for (const other of others) if (other !== attendee) other.push(message);
+    return tell(others, attendee, message);
   }
+}
+
+function tell(all: Iterable<Attendee>, but: Attendee | undefined, message: Uint8Array): number {
+  let told = 0;
+  for (const one of all) {
+    if (one === but) continue;
+    one.push(message);
+    told += 1;
+  }
+  return told;
 }
 
 function add(sets: Map<string, Set<Attendee>>, name: string, attendee: Attendee): void {

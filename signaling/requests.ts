@@ -20,11 +20,12 @@ export type RequestParts = {
   happenings: Happenings;
   nameLookUps: Buckets;
   uidLookUps: Buckets;
+  certificates: Buckets;
   clock: NodeClock;
 };
 
-/** `why` is for the log. */
-export type Answer = { message: NodeMessage; why?: string };
+/** `why` is for the log; `told` says how many others were told of it. */
+export type Answer = { message: NodeMessage; why?: string; told?: number };
 
 type Of<Type extends Request['type']> = Extract<Request, { type: Type }>;
 
@@ -48,7 +49,7 @@ export class Requests {
       case 'publish-device':
         return this.#publishDevice(member, message, now);
       case 'publish-certificate':
-        return keptOrNot(request, await directory.updateCertificate(member.uid, message.certificate, now), 'bad-certificate');
+        return this.#publishCertificate(member, message, now);
       case 'put-shard': {
         const outcome = await groups.putShard(member.uid, message.shard, now);
         return outcome === 'staged' ? done(request) : refused(request, outcome);
@@ -64,9 +65,11 @@ export class Requests {
         if (page === undefined) return refused(request, 'not-found');
         return { message: { type: 'log-page', request, entries: page.entries, more: page.more ? 1 : 0 } };
       }
-      case 'follow':
-        for (const roster of presence.follow(member, message.groups)) await send(roster);
-        return done(request);
+      case 'follow': {
+        const { rosters, told } = presence.follow(member, message.groups);
+        for (const roster of rosters) await send(roster);
+        return { ...done(request), told };
+      }
       case 'post-mail':
         return this.#postMail(member, message, now);
       case 'get-mail': {
@@ -93,12 +96,19 @@ export class Requests {
     return refused(request, by.by === 'username' ? 'unknown-user' : 'not-found');
   }
 
+  async #publishCertificate(member: Member, { request, certificate }: Of<'publish-certificate'>, now: number): Promise<Answer> {
+    const { directory, certificates } = this.#parts;
+    const retryAfter = certificates.take(member.person, now);
+    if (retryAfter > 0) return { message: { type: 'refused', request, code: 'rate-limited', retryAfter } };
+    return keptOrNot(request, await directory.updateCertificate(member.uid, certificate, now), 'bad-certificate');
+  }
+
   async #publishDevice(member: Member, { request, deviceCert }: Of<'publish-device'>, now: number): Promise<Answer> {
-    const { directory } = this.#parts;
+    const { directory, presence } = this.#parts;
     const account = await directory.account(member.uid);
     if (account === undefined) return refused(request, 'not-found');
     const checked = await directory.checkDevice(deviceCert, account, now);
-    if (checked.outcome === 'good') await directory.keepDevice(member.uid, checked.value, now);
+    if (checked.outcome === 'good') presence.expel(await directory.keepDevice(member.uid, checked.value, now));
     return keptOrNot(request, checked, 'device-refused');
   }
 
@@ -111,8 +121,7 @@ export class Requests {
     switch (result.outcome) {
       case 'appended':
         happenings.counters.appended += 1;
-        presence.logGrew(append.gTag, result.no, member);
-        return { message: { type: 'appended', request, no: result.no } };
+        return { message: { type: 'appended', request, no: result.no }, told: presence.logGrew(append.gTag, result.no, member) };
       case 'repeated':
         return { message: { type: 'appended', request, no: result.no } };
       case 'conflict':
@@ -129,8 +138,7 @@ export class Requests {
     const no = await mailboxes.post(member.uid, box, { body, now });
     if (typeof no !== 'number') return refused(request, no);
     happenings.counters.posted += 1;
-    presence.mailCame(box, no);
-    return done(request);
+    return { ...done(request), told: presence.mailCame(box, no) };
   }
 }
 

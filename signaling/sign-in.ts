@@ -25,6 +25,8 @@ export type SignedIn = {
   uid: Uid;
   did: Did;
   username: string;
+  /** Other devices of that person that this one has taken the place of. */
+  gone: readonly Did[];
 };
 
 export type SignInParts = {
@@ -138,13 +140,13 @@ export class SignIn {
     if (taken !== 'taken') return { ...refused('challenge-expired', taken), ...who };
     if (attempt.purpose === 'unknown-device') return refused('device-refused');
     const outcome = await this.#check(attempt, from);
-    return outcome.outcome === 'refused' ? { ...outcome, ...who } : this.#welcome(attempt, { ...from, did: outcome.did });
+    return outcome.outcome === 'refused' ? { ...outcome, ...who } : this.#welcome(attempt, { ...from, ...outcome });
   }
 
   async #check(
     attempt: PersonsAttempt,
     { auth, now }: { auth: ClientAuth; now: number },
-  ): Promise<{ outcome: 'good'; did: Did } | SignInRefusal> {
+  ): Promise<{ outcome: 'good'; did: Did; gone: readonly Did[] } | SignInRefusal> {
     const { directory } = this.#parts;
     const { deviceCert, nameClaim } = auth.signed.fields;
     const device = await this.#device(attempt, deviceCert, now);
@@ -154,14 +156,14 @@ export class SignIn {
 
     if (attempt.purpose !== 'register') {
       if (nameClaim !== undefined) return refused('login-refused', 'a name claim');
-      if (device.isNew) await directory.keepDevice(attempt.uid, device, now);
-      return { outcome: 'good', did: device.did };
+      const gone = device.isNew ? await directory.keepDevice(attempt.uid, device, now) : [];
+      return { outcome: 'good', did: device.did, gone };
     }
     if (nameClaim === undefined) return refused('login-refused', 'no name claim');
     const claim = await directory.checkNameClaim(nameClaim, attempt, now);
     if (claim.outcome === 'bad') return refused('login-refused', `name claim ${claim.why}`);
     const registered = await directory.register(attempt, nameClaim, device);
-    return registered === 'registered' ? { outcome: 'good', did: device.did } : refused(registered);
+    return registered === 'registered' ? { outcome: 'good', did: device.did, gone: [] } : refused(registered);
   }
 
   /** The device that speaks: the one that the client brings, or on resume the known one, whose certificate may have been renewed. */
@@ -181,7 +183,10 @@ export class SignIn {
     return { outcome: 'good', isNew: true, ...checked.value };
   }
 
-  async #welcome(attempt: PersonsAttempt, from: { did: Did; authBytes: Uint8Array; now: number }): Promise<SignedIn> {
+  async #welcome(
+    attempt: PersonsAttempt,
+    from: { did: Did; gone: readonly Did[]; authBytes: Uint8Array; now: number },
+  ): Promise<SignedIn> {
     const { directory, nodeKey, registration, iceServers } = this.#parts;
     const { uid, username, purpose } = attempt;
     const hasLockKey = await directory.hasLiveLockKey({ uid, did: from.did }, from.now);
@@ -194,7 +199,7 @@ export class SignIn {
       flags: hasLockKey ? 1 : 0,
     };
     const nodeAuth = await makeNodeAuth({ th1: attempt.open.th1, authBytes: from.authBytes, fields, nodeKey });
-    return { outcome: 'signed-in', nodeAuth, purpose, uid, did: from.did, username };
+    return { outcome: 'signed-in', nodeAuth, purpose, uid, did: from.did, username, gone: from.gone };
   }
 }
 

@@ -204,9 +204,10 @@ describe('The node', function () {
         assert.equal((await client.ask({ type: 'publish-device', deviceCert: device.certificate })).type, 'done');
       }
       assert.equal((await found(client)).devices.length, 16);
-      const last = await anotherDevice(alice, 16, under.clock.now() + 16);
-      assert.equal((await client.ask({ type: 'publish-device', deviceCert: last.certificate })).type, 'done');
-      const { devices } = await found(client);
+      await under.in(alice, 'login', 16);
+      assert.equal(refused(await client.next('refused')), 'device-refused');
+      assert.equal(await client.closed, 4012);
+      const { devices } = await found(await under.in(bob));
       assert.equal(devices.length, 16);
       assert.ok(!devices.some(({ deviceCert }) => Buffer.compare(deviceCert, alice.device.certificate) === 0));
       await assert.rejects(under.in(alice, 'resume'), /device-refused/);
@@ -620,16 +621,15 @@ describe('The node', function () {
       const client = await under.in(alice);
       const other = await under.in(bob);
       const box: Mailbox = { of: 'person', uid: alice.uid };
-      // Hello and proof took two of five.
-      for (let request = 1; request <= 6; request++) client.send({ type: 'get-mail', request, box, after: 0 });
-      for (let request = 1; request <= 3; request++) await client.answerTo(request);
+      for (let request = 1; request <= 8; request++) client.send({ type: 'get-mail', request, box, after: 0 });
+      for (let request = 1; request <= 5; request++) await client.answerTo(request);
       await other.ask({ type: 'get-mail', box: { of: 'person', uid: bob.uid }, after: 0 });
       assert.deepEqual(client.inbox, []);
       await under.clock.advance(100);
-      await client.answerTo(4);
-      await under.clock.advance(200);
-      await client.answerTo(5);
       await client.answerTo(6);
+      await under.clock.advance(200);
+      await client.answerTo(7);
+      await client.answerTo(8);
       assert.equal(under.node.stats().online, 2);
     });
 

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import { readDeviceCert, readLockKey } from '../../keys/device.ts';
 import { signingKeyFromSeed } from '../../keys/ed25519.ts';
+import { readFrame } from '../../keys/frame-seal.ts';
 import { descriptionHash, linkHash, signLink, verifyLink } from '../../keys/link-confirm.ts';
 import { sealOp } from '../../keys/log-seal.ts';
 import { signOp } from '../../keys/op.ts';
@@ -671,6 +672,79 @@ describe('attacks on the mesh', function () {
       await world.until('linked', () => aliceLinks.isOpen(bob.device.did) && bobLinks.isOpen(alice.device.did), 10 * 60_000);
       aliceLinks.close();
       bobLinks.close();
+    });
+  });
+
+  describe('by members who were removed', () => {
+    it('links close, and what they say or hear from then on is nothing', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'carol', 'eve');
+      const [alice, bob, carol, eve] = members;
+      assert.ok(alice && bob && carol && eve);
+      const staying = [alice, bob, carol];
+      eve.tap = { outgoing: (bytes) => (bytes[0] === 0x54 ? [] : [bytes]), incoming: (bytes) => [bytes] };
+      const [one, two, three, four] = await forgeChain(eve, gid, { texts: ['one', 'two', 'three to bob alone', 'four, later'] });
+      assert.ok(one && two && three && four);
+      for (const member of staying) for (const frame of [one, two]) eve.inject(member.name, asMessage(frame));
+      await world.until('all read two', () => staying.every((member) => member.texts(gid).length === 2));
+      world.network.cut('alice', 'bob');
+      world.network.cut('carol', 'bob');
+      eve.inject('bob', asMessage(three));
+      await world.until('bob reads three', () => bob.texts(gid).length === 3);
+      await world.during(alice.chat.membership.remove(alice.group(gid), eve.uid));
+      await world.clock.advance(1_000);
+      for (const member of staying) assert.equal(member.isLinkedWith(eve), false, member.name);
+      world.network.heal('alice', 'bob');
+      world.network.heal('carol', 'bob');
+      await world.until('linked again', () => alice.isLinkedWith(bob) && bob.isLinkedWith(alice) && carol.isLinkedWith(bob));
+      // Beyond what her remover had seen it counts nowhere, not even where it came in time.
+      await world.until('bob took it back', () => bob.texts(gid).length === 2);
+      await say(alice, gid, 'without eve');
+      await world.until('they read it', () => staying.every((member) => member.texts(gid).length === 3));
+      const readable = four.bytes;
+      for (const member of staying) {
+        const outcome = await member.group(gid).receive(readFrame(readable), bob.did);
+        assert.equal(outcome, 'refused', member.name);
+        assert.deepEqual(member.texts(gid), ['one', 'two', 'without eve']);
+      }
+      const built = staying.map((member) => member.built);
+      eve.chat.links.want(staying.map(({ did }) => did));
+      for (const { did } of staying) eve.chat.links.seen(did, true, 'me');
+      await world.clock.advance(120_000);
+      assert.deepEqual(
+        staying.map((member) => member.built),
+        built,
+      );
+      assert.equal(eve.texts(gid).includes('without eve'), false);
+      // What she had she keeps, and she cannot speak.
+      await eve.close();
+      await world.reopen(eve);
+      assert.ok(eve.texts(gid).length <= 2);
+      assert.equal(eve.group(gid).isIn(), false);
+      assert.equal(await eve.group(gid).send({ kind: 'text', text: 'still here' }), 'no-key');
+      for (const member of staying) {
+        await member.close();
+        await world.reopen(member);
+        assert.deepEqual(member.texts(gid), ['one', 'two', 'without eve']);
+      }
+    });
+
+    it('who is let in again is in', async () => {
+      const { gid, members } = await crew('alice', 'bob', 'eve');
+      const [alice, bob, eve] = members;
+      assert.ok(alice && bob && eve);
+      await say(eve, gid, 'before');
+      await world.until('they read it', () => [alice, bob].every((member) => member.texts(gid).length === 1));
+      await world.during(alice.chat.membership.remove(alice.group(gid), eve.uid));
+      await world.until('eve is out', () => !eve.group(gid).isIn());
+      await world.clock.advance(2_000);
+      await say(bob, gid, 'between');
+      assert.equal(await world.during(alice.chat.membership.add(alice.group(gid), 'eve')), 'added');
+      await world.until('eve is in', () => eve.group(gid).isIn());
+      await world.together(gid, alice, bob, eve);
+      await say(eve, gid, 'after');
+      await world.until('they read it', () => [alice, bob].every((member) => member.texts(gid).includes('after')));
+      assert.deepEqual(alice.texts(gid), ['before', 'between', 'after']);
+      assert.deepEqual(eve.texts(gid), ['before', 'after']);
     });
   });
 

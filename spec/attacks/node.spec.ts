@@ -344,6 +344,8 @@ describe('Attacks on the node', function () {
     });
 
     it('a client that asks for much and reads nothing keeps its own requests waiting, not the node', async () => {
+      await under.stop();
+      await under.startAgain({ limits: { requestsBurst: 20_000 } });
       const client = await under.in(alice);
       const key = await appendKey(1);
       for (const no of [1, 2, 3]) await client.ask(await signedAppend(key, no, { sealed: bytes(60_000, no) }));
