@@ -44,7 +44,6 @@ async function challengesPerCoreSecond(): Promise<Figure> {
   const hub = new Hub({
     store,
     nodeKey: await signingKeyFromSeed(random(32)),
-    senderKey: random(32),
     origins: [origin],
     registration: 'open',
     iceServers: [],

@@ -23,8 +23,6 @@ import type { NodeStore } from './store.ts';
 export type HubParts = {
   store: NodeStore;
   nodeKey: SigningKey;
-  /** 32 secret bytes that tell senders in mailboxes apart, the same at every start. */
-  senderKey: Uint8Array;
   /** Canonical (wire/origin.ts): the addresses that clients may have dialled. */
   origins: readonly string[];
   registration: Registration;
@@ -51,7 +49,7 @@ export class Hub {
   #sweeping: Promise<void> = Promise.resolve();
 
   constructor(parts: HubParts) {
-    const { store, nodeKey, senderKey, limits: own, clock } = parts;
+    const { store, nodeKey, limits: own, clock, random } = parts;
     this.nodeId = nodeIdOf(nodeKey.publicKey);
     this.#parts = parts;
     const happenings = new Happenings({ clock, perSecond: own.logLinesPerSecond, print: parts.print });
@@ -69,7 +67,7 @@ export class Hub {
       requests: new Requests({
         directory,
         groups: new GroupStore({ store, limits: own }),
-        mailboxes: new Mailboxes({ store, limits: own, senderKey }),
+        mailboxes: new Mailboxes({ store, limits: own, senderKey: random(32) }),
         presence,
         happenings,
         nameLookUps: perHour(own.nameLookUpsPerHour),

@@ -15,7 +15,7 @@ export class Mailboxes {
   readonly #limits: NodeLimits;
   readonly #senderKey: Uint8Array;
 
-  /** `senderKey`: 32 secret bytes, the same at every start. */
+  /** `senderKey`: 32 random bytes, never stored: what the disk says of senders tells nobody who they were. After a restart they are other ones. */
   constructor({ store, limits: nodeLimits, senderKey }: { store: NodeStore; limits: NodeLimits; senderKey: Uint8Array }) {
     this.#store = store;
     this.#limits = nodeLimits;

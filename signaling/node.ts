@@ -4,7 +4,6 @@ import { mkdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { signingKeyFromSeed } from '../keys/ed25519.ts';
-import { expandKey } from '../keys/hash.ts';
 import type { NodeId } from '../wire/ids.ts';
 import type { IceServer } from '../wire/login-messages.ts';
 import { canonicalOrigin } from '../wire/origin.ts';
@@ -101,7 +100,6 @@ async function startLocked(options: NodeOptions, unlock: Unlock): Promise<Runnin
   const hub = new Hub({
     store,
     nodeKey,
-    senderKey: expandKey(seed, 'mail-sender', new Uint8Array(0)),
     origins,
     registration: options.registration ?? 'open',
     iceServers: options.iceServers ?? [],

@@ -1,6 +1,6 @@
 // The node's store in one LMDB file, the one importer of `lmdb`. Writes that come together share a commit, and each is on disk when it resolves.
 import { type Database, open, type RootDatabase } from 'lmdb';
-import { bigEndian, compare, concat, equal, utf8 } from '../wire/bytes.ts';
+import { bigEndian, compare, concat, equal, hex, utf8 } from '../wire/bytes.ts';
 import { type Codec, decode, encode } from '../wire/codec.ts';
 import { asDid, type Did, type GTag, type OpId, type Uid } from '../wire/ids.ts';
 import type { LogEntry, Mail, Mailbox } from '../wire/node-messages.ts';
@@ -338,9 +338,11 @@ class LmdbStore implements NodeStore {
     return this.#write(() => {
       const { lastNo, held } = boxes.get(key) ?? { lastNo: 0, held: [] };
       const own = held.filter((mail) => equal(mail.sender, sender));
-      const dropped = own.slice(0, Math.max(0, own.length - most.perSender + 1));
+      const isFull = own.length < most.perSender && held.length >= most.mails;
+      const inTheWay = isFull ? oldestOfTheMost(held, own.length + 2) : undefined;
+      if (isFull && inTheWay === undefined) return 'full';
+      const dropped = inTheWay === undefined ? own.slice(0, Math.max(0, own.length - most.perSender + 1)) : [inTheWay];
       const kept = held.filter((mail) => !dropped.includes(mail));
-      if (kept.length >= most.mails) return 'full';
       const no = lastNo + 1;
       boxes.put(key, { lastNo: no, held: [...kept, { no, at, sender }] });
       for (const mail of dropped) mails.remove(concat(key, u32Key(mail.no)));
@@ -401,6 +403,16 @@ class LmdbStore implements NodeStore {
     }
     return removed;
   }
+}
+
+type HeldMail = StoredRecord<'boxes'>['held'][number];
+
+/** Of whoever has the most mails in the box, and at least so many. */
+function oldestOfTheMost(held: readonly HeldMail[], least: number): HeldMail | undefined {
+  const counts = new Map<string, number>();
+  for (const { sender } of held) counts.set(hex(sender), (counts.get(hex(sender)) ?? 0) + 1);
+  const most = Math.max(0, ...counts.values());
+  return most < least ? undefined : held.find(({ sender }) => counts.get(hex(sender)) === most);
 }
 
 function keysWhere<T>(table: Table<T>, isWanted: (record: T) => boolean): Uint8Array[] {

@@ -55,7 +55,10 @@ export type MailWrite = {
   sender: Uint8Array;
   at: number;
   body: Uint8Array;
-  /** At `perSender` the sender's oldest mail in that box makes room. */
+  /**
+   * At `perSender` the sender's oldest mail in that box makes room. In a full box it is the oldest of whoever has most there, if the sender
+   * will still have fewer: so that a few accounts cannot keep all others out.
+   */
   most: { mails: number; perSender: number };
 };
 

@@ -42,7 +42,7 @@ export const storedTables = {
   staged: struct({ at: u64, bytes: u32 }),
   /** key: uid hash */
   stagedShards: struct({ shard: vec32(limits.shardBytes) }),
-  /** key: box. A sender is 8 bytes of a MAC under a key of the node: it tells the senders of one box apart, and says no more. */
+  /** key: box. A sender is 8 bytes of a MAC under a key that was never stored: it tells the senders of one box apart, and says no more. */
   boxes: struct({ lastNo: u32, held: list8(struct({ no: u32, at: u64, sender: bytesN(8) }), limits.mailsPerBox) }),
   /** key: box no */
   mails: mail,

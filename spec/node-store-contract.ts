@@ -220,6 +220,16 @@ export function nodeStoreContract(name: string, make: () => Promise<StoreUnderTe
         assert.deepEqual(await numbers(), [2, 3, 4]);
       });
 
+      it('make room, when they are full, at the cost of who has most, until all have the same', async () => {
+        for (const sender of [1, 1, 2, 2, 3]) await post(sender, 1);
+        assert.equal(await post(4, 6), 6);
+        assert.deepEqual(await numbers(), [2, 3, 4, 5, 6]);
+        assert.equal(await post(5, 7), 7);
+        assert.deepEqual(await numbers(), [2, 4, 5, 6, 7]);
+        for (const sender of [1, 6]) assert.equal(await post(sender, 8), 'full');
+        assert.deepEqual(await numbers(), [2, 4, 5, 6, 7]);
+      });
+
       it('refuse what does not fit, and never use a number twice', async () => {
         for (const sender of [1, 2, 3, 4, 5]) await post(sender, sender);
         assert.equal(await post(6, 6), 'full');

@@ -219,7 +219,7 @@ async function onlyTab(name: string, trying: Trying): Promise<void> {
   if (heldLock?.name === name) return;
   heldLock?.release();
   heldLock = undefined;
-  const waiting = setTimeout(() => trying.progress('This account is open in another tab. Close that tab to go on here …'), 300);
+  const waiting = setTimeout(() => trying.progress('Open in another tab: close it there to go on here …'), 300);
   try {
     await new Promise<void>((resolve, reject) => {
       const held = (): Promise<void> =>

@@ -1,4 +1,7 @@
-// Moments in words of the reader's own language and clock.
+// Moments by the reader's own clock, in words of the language that the page is in.
+
+/** The page is in English: a reader of another language would get days in one and everything else in the other. */
+const language = /^en\b/.test(new Intl.DateTimeFormat().resolvedOptions().locale) ? undefined : 'en-GB';
 
 let clock: Intl.DateTimeFormat | undefined;
 let weekday: Intl.DateTimeFormat | undefined;
@@ -15,7 +18,7 @@ export function clockTime(at: number): string {
 
 /** Day and time in full, for a title. */
 export function exactTime(at: number): string {
-  exact ??= new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
+  exact ??= new Intl.DateTimeFormat(language, { dateStyle: 'full', timeStyle: 'medium' });
   return exact.format(at);
 }
 
@@ -23,11 +26,11 @@ export function exactTime(at: number): string {
 export function dayName(at: number, now: number): string {
   const daysAgo = Math.round((startOfDay(now) - startOfDay(at)) / 86_400_000);
   if (daysAgo === 0 || daysAgo === 1) {
-    relative ??= new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+    relative ??= new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
     const name = relative.format(-daysAgo, 'day');
     return name.charAt(0).toLocaleUpperCase() + name.slice(1);
   }
-  fullDate ??= new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+  fullDate ??= new Intl.DateTimeFormat(language, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
   return fullDate.format(at);
 }
 
@@ -35,15 +38,15 @@ export function dayName(at: number, now: number): string {
 export function shortTime(at: number, now: number): string {
   const daysAgo = Math.round((startOfDay(now) - startOfDay(at)) / 86_400_000);
   if (daysAgo <= 0) return clockTime(at);
-  weekday ??= new Intl.DateTimeFormat(undefined, { weekday: 'short' });
+  weekday ??= new Intl.DateTimeFormat(language, { weekday: 'short' });
   if (daysAgo < 7) return weekday.format(at);
-  shortDate ??= new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+  shortDate ??= new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short' });
   return shortDate.format(at);
 }
 
 /** A date without its time, for keys. */
 export function dateText(at: number): string {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' }).format(at);
+  return new Intl.DateTimeFormat(language, { dateStyle: 'medium' }).format(at);
 }
 
 /** Local midnight; also tells whether two moments fall on one day. */

@@ -321,6 +321,11 @@ export class ChatScreen extends LitElement {
       this.#showConversation();
   }
 
+  /** The form that had the focus is gone. */
+  protected override firstUpdated(): void {
+    if (!matchMedia('(pointer: coarse)').matches) this.renderRoot.querySelector<HTMLElement>('.empty button')?.focus();
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
     const before = changed.get('data');
     const opened = this.data?.open?.gid;

@@ -17,6 +17,8 @@ const reaches: Record<Reach, { icon: IconName; text: string }> = {
   offline: { icon: 'offline', text: 'Not reachable now' },
 };
 
+const ownWarning = 'Your nickname could be taken for another member: others see your user name in its place.';
+
 const roles: Record<MemberView['role'], string> = { owner: 'Owner', admin: 'Admin', member: 'Member', keeper: 'Keeper' };
 
 const roleActions: Record<GivenRole, string> = { owner: 'Make owner', admin: 'Make admin', member: 'Make member' };
@@ -183,7 +185,7 @@ export class MemberList extends LitElement {
             ? html`<p class="reach">${icon('device', 16)} You, on this device</p>`
             : html`<p class="reach ${member.reach}">${icon(reach.icon, 16)} ${reach.text}</p>`
         }
-        ${warning === undefined ? nothing : html`<p class="warning">${warning}</p>`}
+        ${warning === undefined ? nothing : html`<p class="warning">${member.own ? ownWarning : warning}</p>`}
         <p class="fingerprint mono"><span class="for-readers">Fingerprint </span>${fingerprintGroups(member.fingerprint) || 'not known yet'}</p>
         ${
           member.own
