@@ -121,20 +121,20 @@ async function* joins(community: Community): AsyncGenerator<Figure> {
 
 const messages = 200;
 const blocks = 4;
+/** Milliseconds after a message was seen: people do not write thirty a second, and marks and receipts of the last one must not count for the next. */
+const pause = 100;
 
 async function* latencies(community: Community): AsyncGenerator<Figure> {
   const people = await linkedPair(community);
   const bare = await barePair(community, people);
   const pages = people.map(({ page }) => page);
-  const sayOurs = (page: Page, text: string) => page.evaluate<number>(`screenTimes.say(${JSON.stringify(text)})`);
-  const sayBare = (page: Page, text: string) => page.evaluate<number>(`bare.say(${JSON.stringify(text)})`);
-  await exchange({ pages, say: sayOurs, count: 20, name: 'warm up' });
-  await exchange({ pages: bare, say: sayBare, count: 20, name: 'warm up' });
+  await exchange({ pages, count: 20, name: 'warm up' });
+  await exchange({ pages: bare, count: 20, name: 'warm up' });
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let block = 0; block < blocks; block++) {
-    ours.push(...(await exchange({ pages, say: sayOurs, count: messages / blocks, name: `block ${block}` })));
-    theirs.push(...(await exchange({ pages: bare, say: sayBare, count: messages / blocks, name: `block ${block}` })));
+    ours.push(...(await exchange({ pages, count: messages / blocks, name: `block ${block}` })));
+    theirs.push(...(await exchange({ pages: bare, count: messages / blocks, name: `block ${block}` })));
   }
   const [p50, bareP50] = [median(ours), median(theirs)];
   log(`ms from screen to screen: ours ${rounded(p50)}, bare ${rounded(bareP50)} (p99 ${rounded(percentile(theirs, 99))})`);
@@ -173,21 +173,17 @@ async function barePair(community: Community, people: BrowserPerson[]): Promise<
   return pages;
 }
 
-async function exchange(parts: {
-  pages: Page[];
-  say: (page: Page, text: string) => Promise<number>;
-  count: number;
-  name: string;
-}): Promise<number[]> {
+async function exchange(parts: { pages: Page[]; count: number; name: string }): Promise<number[]> {
   const times: number[] = [];
   for (const page of parts.pages) await page.bringToFront();
   for (let no = 0; no < parts.count; no++) {
     const text = `${parts.name}, message ${no}`;
     const [from, to] = no % 2 === 0 ? parts.pages : [...parts.pages].reverse();
     if (from === undefined || to === undefined) throw new Error('no pair');
-    const at = await parts.say(from, text);
+    const at = await from.evaluate<number>(`screenTimes.say(${JSON.stringify(text)})`);
     const [seenAt] = await Promise.all([seen(to, text), seen(from, text)]);
     times.push(seenAt - at);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   return times;
 }

@@ -304,7 +304,7 @@ describe('the screens', function () {
       assert.match(marks ?? '', /Delivered to 2 of 3/);
       await page.getByText('An earlier message has not arrived yet').waitFor();
       await page.getByText('came late').waitFor();
-      assert.equal(await page.title(), '(3) Secure');
+      await page.waitForFunction(() => document.title === '(3) Secure');
     });
 
     it('adds one row for one message among ten thousand, and leaves the others alone', async () => {

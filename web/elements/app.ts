@@ -15,6 +15,7 @@ export class App extends LitElement {
   @property({ attribute: false }) accessor failure: string | undefined;
   @state() private accessor data: AppState = { screen: 'starting', text: 'Loading …' };
   @state() private accessor chat: 'absent' | 'loading' | 'loaded' | 'failed' = 'absent';
+  #titleTimer: ReturnType<typeof setTimeout> | undefined;
   #unsubscribe: (() => void) | undefined;
 
   static override styles = [
@@ -102,10 +103,13 @@ export class App extends LitElement {
   }
 
   protected override updated(): void {
-    const unread = this.data.screen === 'chat' ? this.data.groups.reduce((sum, group) => sum + group.unread, 0) : 0;
-    const title = unread > 0 ? `(${unread}) Secure` : 'Secure';
-    // The browser takes its time also to set what it is.
-    if (title !== document.title) document.title = title;
+    // Later: what somebody reads as it comes is not counted first, and the browser takes its time with titles.
+    this.#titleTimer ??= setTimeout(() => {
+      this.#titleTimer = undefined;
+      const unread = this.data.screen === 'chat' ? this.data.groups.reduce((sum, group) => sum + group.unread, 0) : 0;
+      const title = unread > 0 ? `(${unread}) Secure` : 'Secure';
+      if (title !== document.title) document.title = title;
+    }, 100);
   }
 
   #follow(): void {

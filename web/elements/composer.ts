@@ -169,9 +169,11 @@ export class Composer extends LitElement {
   async #send(): Promise<void> {
     const { gid, text } = this;
     if (text.trim() === '' || bytesLeft(text) < 0 || this.send === undefined) return;
+    // Before anything is drawn: it works while that is done.
+    const sending = this.send(gid, text.trim());
     this.text = '';
     this.#drafts.delete(gid);
-    const result = await this.send(gid, text.trim());
+    const result = await sending;
     if (result === 'failed') this.#giveBack(gid, text);
   }
 

@@ -149,8 +149,8 @@ export class MessageList extends LitElement {
 
   protected override updated(): void {
     if (this.#atEnd) {
-      this.#keepEnd();
-      this.#tellRead();
+      // What grew is scrolled to when the frame has laid it out, see #resized; to ask here would lay it out twice.
+      requestAnimationFrame(this.#seen);
     } else if (this.#anchor?.row.isConnected && this.scroller !== null) {
       this.scroller.scrollTop += this.#anchor.row.getBoundingClientRect().top - this.#anchor.top;
     }
