@@ -129,9 +129,10 @@ export class Admission {
       });
     } catch (error) {
       if (isRefusal(error)) return this.#refused(error.message);
-      if (!(error instanceof NodeRefusal)) throw error;
+      const isOfNode = error instanceof NodeRefusal;
+      if (!isOfNode || isPassing(error)) this.#after(againAfter, () => this.connected([group]));
+      if (!isOfNode) throw error;
       this.#refused(error.message);
-      if (isPassing(error)) this.#after(againAfter, () => this.connected([group]));
     }
   }
 

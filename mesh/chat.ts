@@ -404,8 +404,11 @@ export class Chat {
 
   #tend(): void {
     this.#tending = this.#parts.clock.after(tendEvery, () => {
-      for (const group of this.groups()) if (group.log.lacksKeys() || group.log.lacksEntries()) this.#run(group.log.sync());
-      for (const group of this.groups()) this.membership.grew(group);
+      if (this.client.state.state === 'connected') {
+        for (const { log } of this.groups()) if (log.lacksKeys() || log.lacksEntries() || !log.isSent()) this.#run(log.sync());
+        for (const group of this.groups()) this.membership.grew(group);
+        this.membership.tend();
+      }
       this.#tend();
     });
   }

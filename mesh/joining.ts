@@ -115,8 +115,8 @@ export class Joining {
         await this.#follow(decodeInviteLink(link));
       } catch (error) {
         if (isRefusal(error)) return this.#failed('bad-link');
+        this.#failed(error instanceof NodeRefusal && error.code === 'not-found' ? 'gone' : 'node');
         if (!(error instanceof NodeRefusal)) throw error;
-        this.#failed(error.code === 'not-found' ? 'gone' : 'node');
       }
     });
   }
@@ -124,6 +124,11 @@ export class Joining {
   forget(): void {
     this.join = undefined;
     this.#needs.changed();
+  }
+
+  /** What we wait for may have come unheard. Rejects with NodeRefusal. */
+  async tend(): Promise<void> {
+    for (const pending of [...this.#pending.values()]) await this.#look(pending);
   }
 
   /** A log that we wait for has grown, or may have. Rejects with NodeRefusal. */

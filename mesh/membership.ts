@@ -105,6 +105,12 @@ export class Membership {
     this.#admission.connected(this.#needs.groups().filter((group) => group.isIn()));
   }
 
+  /** Once in a while: what did not work when it was time for it. */
+  tend(): void {
+    this.#needs.run(this.#welcomes.send());
+    this.#needs.run(this.#joining.tend());
+  }
+
   /** Kept here at once; the node learns of it when it is there. */
   async create(name: string): Promise<Group> {
     const { logNeeds, me, run } = this.#needs;

@@ -112,8 +112,13 @@ export class Welcomes {
   async #read(): Promise<void> {
     const { line, me } = this.#needs;
     const box = { of: 'person', uid: me.uid } as const;
-    const last = await readMails({ line, box, after: 0, take: (mail) => this.#open(mail) });
-    if (last > 0) await line.request({ type: 'drop-mail', box, upTo: last });
+    try {
+      const last = await readMails({ line, box, after: 0, take: (mail) => this.#open(mail) });
+      if (last > 0) await line.request({ type: 'drop-mail', box, upTo: last });
+    } catch (error) {
+      this.#readAgain('it could not be read');
+      throw error;
+    }
   }
 
   /** 'stop' leaves this letter and those behind it in the box. */
