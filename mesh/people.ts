@@ -25,7 +25,7 @@ export type Person = {
   /** Stripped OpenPGP certificate. */
   readonly certificate: Uint8Array;
   readonly certHash: Uint8Array;
-  /** As gpg shows it, upper-case hex; for people, never for machines. */
+  /** Lower-case hex; for people, never for machines. */
   readonly fingerprint: string;
   readonly devices: readonly PersonDevice[];
 };
