@@ -109,12 +109,6 @@ export async function openFrame(
   return plaintext === undefined ? 'plaintext' : { plaintext, chain: found.chain };
 }
 
-/** Keeps the newest `keep` of the skipped keys: frames of the others can then never be opened. */
-export function dropSkipped(chain: ReceiverChain, keep: number): ReceiverChain {
-  const skipped = new Map([...chain.skipped].slice(Math.max(0, chain.skipped.size - keep)));
-  return secret({ gen: chain.gen, key: chain.key, skipped });
-}
-
 // --- the ratchet
 
 const one = Uint8Array.of(1);

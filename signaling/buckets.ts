@@ -14,13 +14,17 @@ export class Bucket {
 
   /** Takes one token: 0, or the milliseconds until there is one, and then nothing is taken. */
   take(rate: Rate, now: number): number {
+    const wait = this.wait(rate, now);
+    if (wait === 0) this.#tokens -= 1;
+    return wait;
+  }
+
+  /** What `take` would say; nothing is taken. */
+  wait(rate: Rate, now: number): number {
     const elapsed = Math.max(0, now - this.#at);
     this.#tokens = Math.min(rate.burst, this.#tokens + (elapsed * rate.perSecond) / 1000);
     this.#at = now;
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
-      return 0;
-    }
+    if (this.#tokens >= 1) return 0;
     return Math.ceil(((1 - this.#tokens) * 1000) / rate.perSecond);
   }
 
@@ -45,6 +49,11 @@ export class Buckets {
   /** As Bucket.take. */
   take(name: string, now: number): number {
     return this.of(name, now).take(this.#rate, now);
+  }
+
+  /** As Bucket.wait. */
+  wait(name: string, now: number): number {
+    return this.of(name, now).wait(this.#rate, now);
   }
 
   /** For one who comes back often: the bucket is the same for all who hold it. */

@@ -164,6 +164,16 @@ export class Directory {
   }
 }
 
+/** The key of which a device certificate speaks, before any of it is verified. */
+export function claimedKeyOf(bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return bodyOf({ deviceCert: bytes }).signPub;
+  } catch (error) {
+    if (error instanceof WireRefusal) return undefined;
+    throw error;
+  }
+}
+
 // What is stored was verified when it came.
 function bodyOf(device: Pick<StoredDevice, 'deviceCert'>): DeviceCertBody {
   return decode(deviceCertBody, decode(deviceCert, device.deviceCert).body);

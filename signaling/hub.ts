@@ -62,7 +62,12 @@ export class Hub {
         ...parts,
         directory,
         challenges,
-        logins: new Buckets({ perSecond: own.loginsPerSecond, burst: own.loginsBurst }),
+        rates: {
+          logins: new Buckets({ perSecond: own.loginsPerSecond, burst: own.loginsBurst }),
+          registrations: perHour(own.registrationsPerHour),
+          resumes: new Buckets({ perSecond: own.resumesPerSecond, burst: own.resumesBurst }),
+          wrongNames: perHour(own.wrongNamesPerHour),
+        },
       }),
       requests: new Requests({
         directory,

@@ -26,7 +26,14 @@ export const nodeLimits = {
   /** Full logins and registrations of one address: each costs OpenPGP work. */
   loginsPerSecond: 1,
   loginsBurst: 10,
-  /** Of one account: nobody walks through the names. */
+  /** Of one address: each may cost a second of OpenPGP work, and makes an account that may store much. A class or an office may come at once. */
+  registrationsPerHour: 60,
+  /** Of one address, by devices that are known: an office that comes back after a restart, and no more work than that. */
+  resumesPerSecond: 20,
+  resumesBurst: 200,
+  /** Names of one address that nobody has, or that somebody has who wants to register: nobody walks through the names. */
+  wrongNamesPerHour: 60,
+  /** Of one account, for the same reason. */
   nameLookUpsPerHour: 30,
   /** Of one account: each member of the largest group, and again. */
   uidLookUpsPerHour: 3_000,

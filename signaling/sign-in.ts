@@ -10,7 +10,7 @@ import type { ClientAuth, ClientHello, IceServer, NodeAuth, NodeHello } from '..
 import { userNameProblem } from '../wire/names.ts';
 import type { Buckets } from './buckets.ts';
 import type { Challenges, PersonsAttempt, Ticket } from './challenges.ts';
-import type { Directory, NewDevice } from './directory.ts';
+import { claimedKeyOf, type Directory, type NewDevice } from './directory.ts';
 
 export type Registration = 'open' | 'closed';
 
@@ -37,9 +37,14 @@ export type SignInParts = {
   origins: readonly string[];
   registration: Registration;
   iceServers: IceServer[];
-  logins: Buckets;
+  rates: SignInRates;
   random: (length: number) => Uint8Array;
 };
+
+/** By address. */
+export type SignInRates = { logins: Buckets; registrations: Buckets; resumes: Buckets; wrongNames: Buckets };
+/** `address` is undefined where nothing is counted. */
+type From = { helloBytes: Uint8Array; address: string | undefined; now: number };
 
 type Purpose<P extends ClientHello['hello']['purpose']> = Extract<ClientHello['hello'], { purpose: P }>;
 
@@ -50,39 +55,48 @@ export class SignIn {
     this.#parts = parts;
   }
 
-  /** `address` is undefined where logins are not counted. */
-  async greet(from: {
-    helloBytes: Uint8Array;
-    message: ClientHello;
-    address: string | undefined;
-    now: number;
-  }): Promise<Greeted | SignInRefusal> {
+  async greet(from: From & { message: ClientHello }): Promise<Greeted | SignInRefusal> {
     const { hello } = from.message;
     const { origins, challenges } = this.#parts;
     // Without this an evil node could pass a victim's first login on to us (spec/protocol.md §2).
     if (!origins.includes(hello.origin)) return refused('wrong-origin');
     if (!challenges.hasRoom(hello.flags === 1)) return refused('busy');
-    if (hello.purpose === 'resume') return this.#greetResume(hello, from);
-    const limited = this.#limited(from);
-    if (limited !== undefined) return limited;
-    return hello.purpose === 'register' ? this.#greetNewcomer(hello, from) : this.#greetLogin(hello, from);
+    switch (hello.purpose) {
+      case 'resume':
+        return this.#limited('resumes', from) ?? this.#greetResume(hello, from);
+      case 'login':
+        return this.#limited('logins', from) ?? this.#guessing(from) ?? this.#greetLogin(hello, from);
+      case 'register': {
+        const limited = this.#limited('logins', from) ?? this.#limited('registrations', from) ?? this.#guessing(from);
+        return limited ?? this.#greetNewcomer(hello, from);
+      }
+      default:
+        return hello satisfies never;
+    }
   }
 
-  #limited({ address, now }: { address: string | undefined; now: number }): SignInRefusal | undefined {
-    const retryAfter = address === undefined ? 0 : this.#parts.logins.take(address, now);
+  #limited(what: keyof SignInRates, { address, now }: From): SignInRefusal | undefined {
+    const retryAfter = address === undefined ? 0 : this.#parts.rates[what].take(address, now);
     return retryAfter > 0 ? { ...refused('rate-limited'), retryAfter } : undefined;
   }
 
-  async #greetLogin(hello: Purpose<'login'>, from: { helloBytes: Uint8Array; now: number }): Promise<Greeted | SignInRefusal> {
+  /** After too many wrong names no name is answered: an answer to the right ones would tell them from the others. */
+  #guessing({ address, now }: From): SignInRefusal | undefined {
+    const retryAfter = address === undefined ? 0 : this.#parts.rates.wrongNames.wait(address, now);
+    return retryAfter > 0 ? { ...refused('rate-limited'), retryAfter } : undefined;
+  }
+
+  #wrongName(code: 'unknown-user' | 'name-taken', from: From): SignInRefusal {
+    return this.#limited('wrongNames', from) ?? refused(code);
+  }
+
+  async #greetLogin(hello: Purpose<'login'>, from: From): Promise<Greeted | SignInRefusal> {
     const account = await this.#parts.directory.accountNamed(hello.username);
-    if (account === undefined) return refused('unknown-user');
+    if (account === undefined) return this.#wrongName('unknown-user', from);
     return this.#challenge({ ...account, purpose: 'login', byHand: hello.flags === 1 }, from);
   }
 
-  async #greetNewcomer(
-    hello: Purpose<'register'>,
-    from: { helloBytes: Uint8Array; now: number },
-  ): Promise<Greeted | SignInRefusal> {
+  async #greetNewcomer(hello: Purpose<'register'>, from: From): Promise<Greeted | SignInRefusal> {
     const { directory, registration } = this.#parts;
     const { username } = hello;
     if (registration === 'closed') return refused('registration-closed');
@@ -91,13 +105,13 @@ export class SignIn {
     if (admitted.outcome === 'bad') return refused('bad-certificate', admitted.why);
     const { uid, certificate } = admitted.value;
     if ((await directory.account(uid)) !== undefined) return refused('key-taken');
-    if ((await directory.accountNamed(username)) !== undefined) return refused('name-taken');
+    if ((await directory.accountNamed(username)) !== undefined) return this.#wrongName('name-taken', from);
     return this.#challenge({ uid, username, certificate, purpose: 'register', byHand: hello.flags === 1 }, from);
   }
 
   async #challenge(
     person: { uid: Uid; username: string; certificate: Uint8Array; purpose: 'login' | 'register'; byHand: boolean },
-    { helloBytes, now }: { helloBytes: Uint8Array; now: number },
+    { helloBytes, now }: From,
   ): Promise<Greeted | SignInRefusal> {
     const { nodeKey, random, challenges } = this.#parts;
     const { uid, username, certificate, purpose, byHand } = person;
@@ -110,13 +124,10 @@ export class SignIn {
     }
   }
 
-  async #greetResume(
-    hello: Purpose<'resume'>,
-    from: { helloBytes: Uint8Array; address: string | undefined; now: number },
-  ): Promise<Greeted | SignInRefusal> {
+  async #greetResume(hello: Purpose<'resume'>, from: From): Promise<Greeted | SignInRefusal> {
     const { directory, nodeKey, random, challenges } = this.#parts;
     const live = await directory.liveDevice(hello.did, from.now);
-    const limited = live === undefined ? this.#limited(from) : undefined;
+    const limited = live === undefined ? this.#limited('logins', from) : undefined;
     if (limited !== undefined) return limited;
     const started = await startResume({ helloBytes: from.helloBytes, nodeKey, random });
     const common = { byHand: false, open: started.open } as const;
@@ -149,10 +160,14 @@ export class SignIn {
   ): Promise<{ outcome: 'good'; did: Did; gone: readonly Did[] } | SignInRefusal> {
     const { directory } = this.#parts;
     const { deviceCert, nameClaim } = auth.signed.fields;
+    const code = attempt.purpose === 'resume' ? 'device-refused' : 'login-refused';
+    const signPub = attempt.purpose === 'resume' ? attempt.signPub : claimedKeyOf(deviceCert);
+    if (signPub === undefined) return refused(code, 'device malformed');
+    // Cheap to dear: a stranger who cannot answer the challenge must not have certificates checked.
+    const proof = await checkClientAuth({ open: attempt.open, auth, signPub });
+    if (proof !== 'good') return refused(code, proof);
     const device = await this.#device(attempt, deviceCert, now);
     if (device.outcome === 'refused') return device;
-    const proof = await checkClientAuth({ open: attempt.open, auth, signPub: device.signPub });
-    if (proof !== 'good') return refused(attempt.purpose === 'resume' ? 'device-refused' : 'login-refused', proof);
 
     if (attempt.purpose !== 'register') {
       if (nameClaim !== undefined) return refused('login-refused', 'a name claim');

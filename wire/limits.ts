@@ -42,7 +42,6 @@ export const limits = {
   frameHeads: 8,
   /** Message keys skipped at most per sender before a frame is refused: what a hostile `gen` can cost in hashing. */
   skippedPerSender: 1000,
-  skippedPerGroup: 5000,
   mailBytes: 64 * KiB,
   mailsPerBox: 100,
   mailAge: 30 * day,

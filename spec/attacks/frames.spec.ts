@@ -5,7 +5,6 @@ import { readDeviceCert } from '../../keys/device.ts';
 import { type SigningKey, signingKeyFromSeed } from '../../keys/ed25519.ts';
 import type { ChainState } from '../../keys/epoch.ts';
 import {
-  dropSkipped,
   openFrame,
   type ReadFrame,
   type ReceiverChain,
@@ -165,10 +164,8 @@ describe('frames under attack', () => {
     };
     const next = await forged(frame(0), alice, genAt, bigEndian(2001, 4));
     assert.equal(await openFrame(readFrame(next), unreadable(full)), 'skip-too-far');
-    assert.equal(await openFrame(readFrame(next), dropSkipped(full, 999)), 'commit-mismatch');
-    const kept = dropSkipped(full, 2);
-    assert.deepEqual([...kept.skipped.keys()], [998, 999]);
-    assert.equal(dropSkipped(full, 5000).skipped.size, limits.skippedPerSender);
+    const oneLess = { ...full, skipped: new Map([...full.skipped].slice(1)) };
+    assert.equal(await openFrame(readFrame(next), oneLess), 'commit-mismatch');
   });
 
   it('cannot make a receiver read back a chain that no chain could be', () => {

@@ -128,7 +128,7 @@ describe('Attacks on the node', function () {
       const nameClaim = await claimOf(eve, { nodePub }, under.clock.now());
       // Without the decryption key no mac can be right.
       const auth = await makeClientAuth({ th1: bytes(32, 1), macKey: bytes(32, 2), device: eve.device, nameClaim });
-      await isRefused(client, auth, 'login-refused', 'a stranger refused: device other-person (login-refused)');
+      await isRefused(client, auth, 'login-refused', 'a stranger refused: bad-mac (login-refused)');
       await under.in({ ...bob, username: 'eve' });
       await under.in(alice);
     });
@@ -202,7 +202,11 @@ describe('Attacks on the node', function () {
       const second = await challenged(alice, 'resume');
       const other = await anotherDevice(alice, 1, under.clock.now());
       const auth = await makeClientAuth({ th1: second.th1, macKey: undefined, device: other, nameClaim: undefined });
-      await isRefused(second.client, auth, 'device-refused', 'alice refused: device other-device (device-refused)');
+      await isRefused(second.client, auth, 'device-refused', 'alice refused: bad-device-signature (device-refused)');
+      const third = await challenged(alice, 'resume');
+      const mixed = { ...alice.device, certificate: other.certificate };
+      const signed = await makeClientAuth({ th1: third.th1, macKey: undefined, device: mixed, nameClaim: undefined });
+      await isRefused(third.client, signed, 'device-refused', 'alice refused: device other-device (device-refused)');
       const old = await anotherDevice(alice, 2, under.clock.now() - 31 * 86_400_000).catch(() => undefined);
       assert.equal(old, undefined, 'a key does not sign before it was made');
     });

@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { ManualClock } from '../fakes.ts';
+import type { Purpose } from '../node-client.ts';
+import { type Person, person } from '../people.ts';
 import { bytes, NodeUnderTest } from '../running-node.ts';
 
 describe('Strangers', function () {
@@ -66,5 +69,65 @@ describe('Strangers', function () {
     for (let second = 0; second < 9; second++) await under.clock.advance(1_000);
     assert.equal(await client.closed, 1006);
     assert.ok(under.lines.includes('a stranger says too much, cut off (busy)'));
+  });
+
+  describe('of one address', () => {
+    let alice: Person;
+    let bob: Person;
+
+    before(async () => {
+      const now = new ManualClock().now();
+      alice = await person('alice', now);
+      bob = await person('bob', now);
+    });
+    beforeEach(async () => {
+      await under.in(alice);
+      await under.stop();
+    });
+
+    /** What the node says to a hello that comes from there. */
+    async function hello(address: string, who: Person, purpose: Purpose): Promise<string> {
+      const client = await under.dial({ 'x-forwarded-for': address });
+      client.hello({ port: under.port, person: who, purpose });
+      const answer = await client.next('node-hello', 'refused');
+      if (answer.type === 'refused') return answer.code;
+      await client.close();
+      return 'greeted';
+    }
+    const nobody = (i: number) => ({ ...bob, username: `nobody${i}` });
+
+    it('cannot walk through the names, by logging in or by registering', async () => {
+      await under.startAgain({ limits: { wrongNamesPerHour: 4, loginsBurst: 100 } });
+      for (let i = 0; i < 3; i++) assert.equal(await hello('192.0.2.1', nobody(i), 'login'), 'unknown-user');
+      assert.equal(await hello('192.0.2.1', alice, 'login'), 'greeted');
+      assert.equal(await hello('192.0.2.1', { ...bob, username: 'alice' }, 'register'), 'name-taken');
+      // Now a name that exists looks like one that does not.
+      for (const who of [nobody(4), alice]) assert.equal(await hello('192.0.2.1', who, 'login'), 'rate-limited');
+      assert.equal(await hello('192.0.2.1', { ...bob, username: 'alice' }, 'register'), 'rate-limited');
+      // Who was in before comes back, others are not held up, and it ends.
+      assert.equal(await hello('192.0.2.1', alice, 'resume'), 'greeted');
+      assert.equal(await hello('192.0.2.2', alice, 'login'), 'greeted');
+      await under.clock.advance(15 * 60_000);
+      assert.equal(await hello('192.0.2.1', alice, 'login'), 'greeted');
+    });
+
+    it('have so many certificates looked at in an hour', async () => {
+      await under.startAgain({ limits: { registrationsPerHour: 3 } });
+      for (let i = 0; i < 3; i++) assert.equal(await hello('192.0.2.1', nobody(i), 'register'), 'greeted');
+      assert.equal(await hello('192.0.2.1', bob, 'register'), 'rate-limited');
+      assert.equal(await hello('192.0.2.1', alice, 'login'), 'greeted');
+      assert.equal(await hello('192.0.2.2', bob, 'register'), 'greeted');
+    });
+
+    it('come back as known devices so often, and unknown ones as often as they may log in', async () => {
+      await under.startAgain({ limits: { resumesBurst: 5, resumesPerSecond: 1, loginsBurst: 2 } });
+      for (let i = 0; i < 3; i++) assert.equal(await hello('192.0.2.1', alice, 'resume'), 'greeted');
+      for (let i = 0; i < 2; i++) assert.equal(await hello('192.0.2.1', bob, 'resume'), 'greeted');
+      assert.equal(await hello('192.0.2.1', alice, 'resume'), 'rate-limited');
+      await under.clock.advance(1_000);
+      assert.equal(await hello('192.0.2.1', alice, 'resume'), 'greeted');
+      await under.clock.advance(500);
+      assert.equal(await hello('192.0.2.2', bob, 'resume'), 'greeted');
+    });
   });
 });
