@@ -78,6 +78,7 @@ export class Hub {
         nameLookUps: perHour(own.nameLookUpsPerHour),
         uidLookUps: perHour(own.uidLookUpsPerHour),
         certificates: perHour(own.certificatesPerHour),
+        stored: new Buckets({ perSecond: own.storedKiBPerDay / 86_400, burst: own.storedKiBPerDay }),
         clock,
       }),
       presence,

@@ -39,6 +39,8 @@ export const nodeLimits = {
   uidLookUpsPerHour: 3_000,
   /** Of one account: each may cost half a second. */
   certificatesPerHour: 12,
+  /** By one account, of entries, shards and mail: forty times what renewing the key of the largest group takes. */
+  storedKiBPerDay: 32 * 1024,
   /** Unread by one client; then it is cut off. Holds the largest answer several times. */
   outgoingBytes: 1024 * KiB,
   /** Of those, what relays may make up: sixteen of the largest. Above that their senders are told to wait. */

@@ -21,6 +21,8 @@ export type RequestParts = {
   nameLookUps: Buckets;
   uidLookUps: Buckets;
   certificates: Buckets;
+  /** A token for each KiB that is stored. */
+  stored: Buckets;
   clock: NodeClock;
 };
 
@@ -50,16 +52,17 @@ export class Requests {
         return this.#publishDevice(member, message, now);
       case 'publish-certificate':
         return this.#publishCertificate(member, message, now);
-      case 'put-shard': {
-        const outcome = await groups.putShard(member.uid, message.shard, now);
-        return outcome === 'staged' ? done(request) : refused(request, outcome);
-      }
+      case 'put-shard':
+        return this.#stored(member, message, { bytes: message.shard.length, now }, async () => {
+          const outcome = await groups.putShard(member.uid, message.shard, now);
+          return outcome === 'staged' ? done(request) : refused(request, outcome);
+        });
       case 'get-shard': {
         const shard = await groups.shard(message.gTag, message.hash);
         return shard === undefined ? refused(request, 'not-found') : { message: { type: 'shard', request, shard } };
       }
       case 'append':
-        return this.#append(member, message);
+        return this.#stored(member, message, { bytes: message.append.sealed.length, now }, () => this.#append(member, message));
       case 'get-log': {
         const page = await groups.page(message.gTag, message.after);
         if (page === undefined) return refused(request, 'not-found');
@@ -71,7 +74,7 @@ export class Requests {
         return { ...done(request), told };
       }
       case 'post-mail':
-        return this.#postMail(member, message, now);
+        return this.#stored(member, message, { bytes: message.body.length, now }, () => this.#postMail(member, message, now));
       case 'get-mail': {
         const page = await mailboxes.read(member, message.box, message.after);
         if (page === 'not-found') return refused(request, page);
@@ -110,6 +113,21 @@ export class Requests {
     const checked = await directory.checkDevice(deviceCert, account, now);
     if (checked.outcome === 'good') presence.expel(await directory.keepDevice(member.uid, checked.value, now));
     return keptOrNot(request, checked, 'device-refused');
+  }
+
+  /** No account fills the disk in a day. What is refused costs nothing. */
+  async #stored(
+    member: Member,
+    { request }: { request: number },
+    { bytes, now }: { bytes: number; now: number },
+    store: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const { stored } = this.#parts;
+    const retryAfter = stored.wait(member.person, now);
+    if (retryAfter > 0) return { message: { type: 'refused', request, code: 'rate-limited', retryAfter } };
+    const answer = await store();
+    if (answer.message.type !== 'refused') stored.of(member.person, now).spend(1 + bytes / 1024);
+    return answer;
   }
 
   async #append(

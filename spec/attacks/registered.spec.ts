@@ -76,6 +76,33 @@ describe('Registered people', function () {
     assert.equal(await answeredAtOnce({ clients: [client], send, each: 40, enough: 15 }), 15);
   });
 
+  it('cannot fill the disk in a day', async () => {
+    await under.stop();
+    await under.startAgain({ limits: { storedKiBPerDay: 300 } });
+    const client = await under.in(eve);
+    const other = await under.in(alice);
+    const mail = (to: Person, size: number) =>
+      client.ask({ type: 'post-mail', box: { of: 'person', uid: to.uid }, body: bytes(size, 1) });
+    const key = await appendKey(1);
+    assert.equal((await client.ask({ type: 'put-shard', gTag: gTag(1), shard: bytes(100_000, 1) })).type, 'done');
+    for (const no of [1, 2])
+      assert.equal((await client.ask(await signedAppend(key, no, { sealed: bytes(60_000, no) }))).type, 'appended');
+    // What is not stored does not count, however often it comes.
+    for (let i = 0; i < 5; i++) {
+      assert.equal(
+        refused(await client.ask(await signedAppend(await appendKey(2), 3, { sealed: bytes(60_000, 3) }))),
+        'append-refused',
+      );
+    }
+    for (const answer of [await mail(alice, 60_000), await mail(eve, 22_000)]) assert.equal(answer.type, 'done');
+    assert.equal(refused(await mail(alice, 1)), 'rate-limited');
+    assert.equal(refused(await client.ask(await signedAppend(key, 3))), 'rate-limited');
+    assert.equal(refused(await client.ask({ type: 'put-shard', gTag: gTag(1), shard: bytes(1, 1) })), 'rate-limited');
+    assert.equal((await other.ask({ type: 'post-mail', box: { of: 'person', uid: eve.uid }, body: bytes(9, 1) })).type, 'done');
+    await under.clock.advance(3_600_000);
+    assert.equal((await (await under.in(eve, 'resume')).ask(await signedAppend(key, 3))).type, 'appended');
+  });
+
   it('cannot have the node merge certificates all day', async () => {
     const client = await under.in(eve);
     const publish = () => client.ask({ type: 'publish-certificate', certificate: eve.certificate });
