@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { optionsForBrowsers } from './bundle.ts';
 
 export const contentSecurityPolicy = [
   "default-src 'none'",
@@ -54,7 +55,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const mediaTypes: Record<string, string> = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
 
 async function bundlePage(): Promise<Map<string, Uint8Array>> {
+  const forBrowsers = await optionsForBrowsers();
   const { outputFiles } = await build({
+    ...forBrowsers,
     absWorkingDir: root,
     entryPoints: ['web/main.ts'],
     outdir: 'out',
@@ -62,9 +65,9 @@ async function bundlePage(): Promise<Map<string, Uint8Array>> {
     write: false,
     format: 'esm',
     splitting: true,
-    target: 'es2022',
     logLevel: 'warning',
     plugins: [
+      ...(forBrowsers.plugins ?? []),
       {
         name: 'fake-controller',
         setup(building) {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { undecorate } from './undecorate.mjs';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 
@@ -64,13 +65,13 @@ const openpgp = {
   },
 };
 
-// Indentation inside css`…` reaches the browser otherwise. As many lines as before, for the source maps.
-const styles = {
-  name: 'styles without indentation',
+// Also indentation inside css`…` would reach the browser. As many lines as before, for the source maps.
+const elements = {
+  name: 'elements without decorators and indentation',
   setup(building) {
     building.onLoad({ filter: /[\\/]web[\\/]elements[\\/][\w-]+\.ts$/ }, async ({ path }) => {
       const source = await readFile(path, 'utf8');
-      const contents = source.replace(/css`[^`]*`/g, (literal) => {
+      const contents = undecorate(source, path).replace(/css`[^`]*`/g, (literal) => {
         const oneLine = literal.replace(/([`{};,])\s*\n\s*/g, '$1').replace(/\s*\n\s*/g, ' ');
         return oneLine + '\n'.repeat(literal.split('\n').length - 1);
       });
@@ -83,5 +84,5 @@ const styles = {
 export const forBrowsers = {
   platform: 'browser',
   target: 'es2022',
-  plugins: [simplePeer, hpke, openpgp, styles],
+  plugins: [simplePeer, hpke, openpgp, elements],
 };
