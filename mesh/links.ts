@@ -463,7 +463,8 @@ export class Links {
     open.beat = this.#needs.clock.after(heartbeat, () => {
       if (peer.open !== open) return;
       if (this.#needs.clock.now() - open.heard > silence) return this.#lose(peer.did, open, 'silent');
-      this.#ping(open);
+      // What speaks needs no question.
+      if (this.#needs.clock.now() - open.heard >= heartbeat) this.#ping(open);
       this.#beat(peer, open);
     });
   }

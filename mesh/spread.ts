@@ -35,6 +35,8 @@ const servedBytes = 1024 * 1024;
 const waitingBytes = 8 * 1024 * 1024;
 /** A vector or a request for ranges of more devices would not fit into one message. */
 const devicesPerMessage = 340;
+/** A frame of another is offered to so many neighbours: its author pushed it to all it reaches, and each who lacked it offers it on. */
+const offeredTo = 4;
 /** Who goes on with a device that is frozen is told why, but not at every message. */
 const tellForkEvery = 60_000;
 /** From where two stories part they are asked for backwards, this many at a time. */
@@ -106,17 +108,20 @@ export class Spread {
     for (const neighbour of this.#neighbours.values()) this.#announceTo(neighbour);
   }
 
-  /** A frame is new here: our own goes whole to every neighbour in the group; of another's they hear that it is here, its author at once. */
+  /** A frame is new here: our own goes whole to every neighbour in the group; of another's its author hears at once, some others soon. */
   stored(group: Group, id: FrameId, bytes: Uint8Array, from: Did | undefined): void {
     const entry = group.transcript.get(id);
     if (entry === undefined) return;
-    for (const { did } of this.#inGroup(group)) {
-      if (!group.mayHave(did, entry.epochId)) continue;
-      if (from === undefined) this.#needs.send(did, { type: 'frame', frame: bytes });
-      // Its author waits to hear that it came.
-      else if (equal(did, entry.did)) this.#needs.send(did, { type: 'have', gid: group.gid, frames: [id] });
-      else if (!equal(did, from)) this.#offers.offer(did, group.gid, id);
+    const neighbours = [...this.#inGroup(group)].filter(({ did }) => group.mayHave(did, entry.epochId));
+    if (from === undefined) {
+      for (const { did } of neighbours) this.#needs.send(did, { type: 'frame', frame: bytes });
+      return;
     }
+    // Whoever wrote a receipt does not wait to hear that it came.
+    const author = entry.body?.kind === 'receipt' ? undefined : neighbours.find(({ did }) => equal(did, entry.did));
+    if (author !== undefined) this.#needs.send(author.did, { type: 'have', gid: group.gid, frames: [id] });
+    const others = neighbours.filter(({ did }) => !equal(did, from) && !equal(did, entry.did));
+    for (const { did } of someOf(others, offeredTo, this.#needs.random)) this.#offers.offer(did, group.gid, id);
   }
 
   /** A device told two stories: every neighbour hears of it, and who brought it is asked for where they part. */
@@ -365,6 +370,14 @@ export class Spread {
       if (next !== undefined) this.#sendDigest(next, group);
     }
   }
+}
+
+function someOf<T>(all: readonly T[], most: number, random: Random): T[] {
+  if (all.length <= most) return [...all];
+  const [start = 0, step = 0] = random(2);
+  // Different places of a circle, because 1 + step below its length leads around it without a meeting before the end.
+  const stride = 1 + (step % Math.floor((all.length - 1) / most));
+  return Array.from({ length: most }, (_, i) => all[(start + i * stride) % all.length]).flatMap((one) => one ?? []);
 }
 
 /** Above it a neighbour is not heard; healing brings later what was lost by it. */
