@@ -1,22 +1,26 @@
 // Attacks on the mesh, run against whole engines: by the node, by members and whoever relays, by strangers with a socket.
 import { strict as assert } from 'node:assert';
-import { readDeviceCert, readLockKey } from '../../keys/device.ts';
+import { createDevice, openDevice, readDeviceCert, readLockKey } from '../../keys/device.ts';
 import { signingKeyFromSeed } from '../../keys/ed25519.ts';
-import { readFrame } from '../../keys/frame-seal.ts';
+import { rosterTagOf } from '../../keys/epoch.ts';
+import { readFrame, sealFrame } from '../../keys/frame-seal.ts';
 import { descriptionHash, linkHash, signLink, verifyLink } from '../../keys/link-confirm.ts';
 import { sealOp } from '../../keys/log-seal.ts';
 import { signOp } from '../../keys/op.ts';
 import { sealSignal } from '../../keys/signal-seal.ts';
+import { Group } from '../../mesh/group.ts';
+import { GroupLog } from '../../mesh/group-log.ts';
 import { Links } from '../../mesh/links.ts';
 import { NodeRefusal } from '../../mesh/node-requests.ts';
 import type { Link } from '../../mesh/ports.ts';
 import { hex, utf8 } from '../../wire/bytes.ts';
-import { encode } from '../../wire/codec.ts';
+import { decode, encode } from '../../wire/codec.ts';
 import { type OpBody, roles } from '../../wire/group-ops.ts';
 import { asDid, asFrameId, asOpId, type Did, type FrameId, type Gid } from '../../wire/ids.ts';
 import type { LogEntry, NodeMessage } from '../../wire/node-messages.ts';
 import { type PeerMessage, peerMessage } from '../../wire/peer-messages.ts';
 import type { SignalBody } from '../../wire/signal.ts';
+import type { MemoryStore } from '../fakes.ts';
 import { asMessage, type Forged, forge, forgeChain } from '../forged-frames.ts';
 import { MeshWorld, type WorldMember } from '../mesh-world.ts';
 import { type Person, person } from '../people.ts';
@@ -674,6 +678,98 @@ describe('attacks on the mesh', function () {
       bobLinks.close();
     });
   });
+
+  it('a device that the node invents for bob: not in the log, no key, no link, and what it says is nobody’s', async () => {
+    world = await MeshWorld.of('alice', 'bob', 'eve');
+    const [alice, bob, eve] = world.members;
+    assert.ok(alice && bob && eve);
+    const { random, clock } = world;
+    const parts = { uid: bob.uid, name: 'laptop of bob', random, now: clock.now() };
+    const byEve = await createDevice({ ...parts, agent: eve.identity.agent });
+    const { did } = readDeviceCert(byEve.certificate);
+    const resident = world.node.residents.get(hex(bob.uid)) ?? assert.fail();
+    resident.devices.set(hex(did), { deviceCert: byEve.certificate, lockKeys: byEve.lockKeys.map(({ encoded }) => encoded) });
+    const gid = await world.group(alice, bob, eve);
+    const devices = alice.group(gid).log.state()?.members.get(hex(bob.uid))?.devices ?? assert.fail();
+    assert.deepEqual([...devices.keys()], [hex(bob.did)]);
+    assert.deepEqual([...(alice.group(gid).log.currentEpoch()?.chains.keys() ?? [])].includes(hex(did)), false);
+    const built = alice.built;
+    const asked = () =>
+      world.node.asked.filter(({ question }) => question.type === 'relay' && hex(question.to) === hex(did)).length;
+    world.node.tell('alice', { type: 'presence', rosterTag: rosterTagOf(alice.group(gid).log.newestLogKey), did, online: 1 });
+    await clock.advance(30_000);
+    assert.deepEqual([alice.built, asked()], [built, 0]);
+    // Eve lends it all the keys that she has.
+    const { epochId } = alice.group(gid).log.currentEpoch() ?? assert.fail();
+    const forged = await sealFrame({
+      chain: { gen: 0, key: random(32) },
+      place: { gid, epochId, did, seq: 1, previous: new Uint8Array(32) },
+      plaintext: { version: 1, kind: 0, sentAt: clock.now(), heads: [], body: utf8('{"kind":"text","text":"boo"}') },
+      signer: await signingKeyFromSeed(byEve.signSeed),
+      nonce: random(12),
+    });
+    eve.inject('alice', asMessage(forged));
+    await clock.advance(5_000);
+    assert.deepEqual(alice.texts(gid), []);
+    assert.equal(alice.group(gid).transcript.top(did), 0);
+  });
+
+  it('two hundred frames of five in any order: the same transcript everywhere', async () => {
+    const { gid, members } = await crew('alice', 'bob', 'carol', 'dave', 'eve');
+    const [alice, , carol] = members;
+    assert.ok(alice && carol);
+    const snapshot = carol.store.copy();
+    const frames = new Map<string, Uint8Array>();
+    for (const member of members)
+      member.tap = {
+        incoming: (bytes) => [bytes],
+        outgoing: (bytes) => {
+          const message = bytes[0] === 0x54 ? decode(peerMessage, bytes) : undefined;
+          if (message?.type === 'frame') frames.set(hex(readFrame(message.frame).frameId), message.frame);
+          return [bytes];
+        },
+      };
+    for (let i = 0; frames.size < 200; i++) {
+      const speaker = members[(world.random(1)[0] ?? 0) % 5] ?? alice;
+      await say(speaker, gid, `message ${i}`);
+      if (i % 3 === 0) await world.clock.advance((world.random(1)[0] ?? 0) * 4);
+    }
+    await world.clock.advance(20_000);
+    const order = (group: Group) => group.transcript.inOrder().map(({ entry }) => hex(entry.id));
+    const expected = order(alice.group(gid));
+    assert.ok(expected.length >= 200);
+    for (const member of members) assert.deepEqual(order(member.group(gid)), expected, member.name);
+    for (let round = 0; round < 2; round++) {
+      const group = await aloneWith(snapshot.copy(), carol);
+      const shuffled = expected.map((id) => ({ id, at: hex(world.random(4)) })).sort((a, b) => (a.at < b.at ? -1 : 1));
+      for (const { id } of shuffled) await group.receive(readFrame(frames.get(id) ?? assert.fail()), alice.did);
+      // A key too far ahead waits for those before it, and comes again.
+      for (const { id } of shuffled) await group.receive(readFrame(frames.get(id) ?? assert.fail()), alice.did);
+      assert.deepEqual(order(group), expected);
+    }
+  });
+
+  /** The group as a member's store had it, with no world around. */
+  async function aloneWith(store: MemoryStore, { device, identity }: WorldMember): Promise<Group> {
+    const me = await openDevice(device);
+    const { clock, random } = world;
+    const nothing = () => undefined;
+    const line = { request: () => Promise.reject(new NodeRefusal('offline')) };
+    const [log] = await GroupLog.loadAll({
+      me,
+      agent: identity.agent,
+      line,
+      store,
+      random,
+      now: () => clock.now(),
+      note: nothing,
+    });
+    assert.ok(log);
+    const happenings = { note: nothing, stored: nothing, forked: nothing, changed: nothing, logWanted: nothing };
+    const group = new Group({ me, store, clock, random, neighbours: () => 0, ...happenings }, log);
+    await group.load();
+    return group;
+  }
 
   describe('by members who were removed', () => {
     it('links close, and what they say or hear from then on is nothing', async () => {
